@@ -1,0 +1,1 @@
+"""What both Lambda handlers share: gateway, word vectors, model files, tokenizer."""

@@ -1,0 +1,194 @@
+"""The word vector table: how an item is written, and batched, retried and cached reads.
+
+Key `word` (S), attribute `vector`, one of
+
+- float32: one binary value, little-endian, what the uploader writes by default;
+- float16: one binary value, half as long, told from float32 by its length;
+- list: a list of numbers, the format of tables made before the binary ones.
+"""
+
+import itertools
+import random
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+import numpy as np
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+
+FORMATS = ("float32", "float16", "list")
+KEY_BYTES = 2048  # longest partition key DynamoDB takes: no longer word can be in a table
+BATCH_KEYS = 100  # most keys BatchGetItem takes
+PARALLEL_BATCHES = 8
+BACKOFF_BASE, BACKOFF_CAP = 0.05, 1.0  # seconds
+DEFAULT_PATIENCE = 10.0  # seconds of retrying when the caller sets no deadline
+
+# What another try can mend. The rest (no table, no permission, …) is raised as it comes.
+TRANSIENT_ERRORS = frozenset(
+    "InternalServerError ItemCollectionSizeLimitExceededException LimitExceededException "
+    "ProvisionedThroughputExceededException RequestLimitExceeded RequestTimeout RequestTimeoutException "
+    "ServiceUnavailable SlowDown ThrottledException Throttling ThrottlingException TooManyRequestsException".split()
+)
+
+
+class VectorsUnavailableError(Exception):
+    """Words could not be read in time, throttled or cut off; nothing is known about them."""
+
+
+class BrokenVectorError(Exception):
+    """An item whose vector can't be used; the message names table and word."""
+
+
+def encode_vector(vector: np.ndarray, format: str = "float32") -> dict[str, Any]:
+    """Return `vector` (length,) as a DynamoDB attribute value in one of FORMATS.
+
+    Raises ValueError when float16 can't hold a value.
+    """
+    if format == "list":
+        return {"L": [{"N": str(value)} for value in vector.astype(np.float32)]}
+    dtype = {"float32": "<f4", "float16": "<f2"}[format]
+    with np.errstate(over="ignore"):
+        encoded = vector.astype(dtype)
+    if not np.isfinite(encoded).all():
+        raise ValueError(f"a value is out of the range of {format}")
+    return {"B": encoded.tobytes()}
+
+
+def decode_vector(attribute: dict[str, Any], length: int) -> np.ndarray:
+    """Return the float32 vector (length,) of a DynamoDB attribute value, whichever of FORMATS it is in.
+
+    Raises ValueError when it holds another number of values, or one that is not a finite number.
+    """
+    if "B" in attribute:
+        data = bytes(attribute["B"])
+        if len(data) == 4 * length:
+            vector = np.frombuffer(data, "<f4").astype(np.float32, copy=False)
+        elif len(data) == 2 * length:
+            vector = np.frombuffer(data, "<f2").astype(np.float32)
+        else:
+            raise ValueError(f"{len(data)} bytes, not the {4 * length} or {2 * length} of {length} numbers")
+    elif "L" in attribute:
+        try:
+            vector = np.array([value["N"] for value in attribute["L"]], np.float64).astype(np.float32)
+        except (KeyError, TypeError, ValueError):
+            raise ValueError("a list with something other than numbers in it") from None
+        if len(vector) != length:
+            raise ValueError(f"{len(vector)} numbers, not {length}")
+    else:
+        raise ValueError(f"neither binary nor a list but {'/'.join(attribute) or 'empty'}")
+    if not np.isfinite(vector).all():
+        raise ValueError("a value that is not a finite number")
+    return vector
+
+
+def embed(
+    sentences: Sequence[Sequence[str]], vectors: Mapping[str, np.ndarray | None], length: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return sentences of words as arrays: float32 (sentences, time, length), zero past each end, and int64
+    (sentences,), their lengths in words. A word that `vectors` has no vector for is the zero vector.
+    """
+    lengths = np.array([len(sentence) for sentence in sentences], np.int64)
+    words = np.zeros((len(sentences), int(lengths.max(initial=0)), length), np.float32)
+    for row, sentence in zip(words, sentences, strict=True):
+        for place, word in enumerate(sentence):
+            vector = vectors.get(word)
+            if vector is not None:
+                row[place] = vector
+    return words, lengths
+
+
+def dynamodb_client() -> Any:
+    """Return the DynamoDB client for reads: short timeouts, a pool for parallel batches, no retries of its own.
+
+    Retries are WordVectors' business, where UnprocessedKeys and errors share one backoff and one deadline.
+    Region, credentials and endpoint come from the environment, as for every AWS tool.
+    """
+    return boto3.client(
+        "dynamodb",
+        config=Config(
+            connect_timeout=1,
+            read_timeout=2,
+            max_pool_connections=PARALLEL_BATCHES,
+            parameter_validation=False,
+            retries={"total_max_attempts": 1},
+            tcp_keepalive=True,
+        ),
+    )
+
+
+class WordVectors:
+    """Word vectors of one table, read through a least-recently-used cache. Safe to share between threads."""
+
+    def __init__(self, client: Any, table: str, length: int, cache_size: int):
+        """Read `table`, whose vectors have `length` numbers, remembering up to `cache_size` words."""
+        self.client, self.table, self.length, self.cache_size = client, table, length, cache_size
+        self._cache: OrderedDict[str, np.ndarray | None] = OrderedDict()  # None: not in the table
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(PARALLEL_BATCHES, thread_name_prefix="batch-get")
+
+    def lookup(self, words: Iterable[str], deadline: float | None = None) -> dict[str, np.ndarray | None]:
+        """Return each distinct word's float32 vector (length,), None for a word the table does not have.
+
+        `deadline` is in seconds of `time.monotonic()`. Raises VectorsUnavailableError when words could not
+        be read until then, BrokenVectorError for an unusable item, ClientError for what no retry can mend.
+        """
+        deadline = time.monotonic() + DEFAULT_PATIENCE if deadline is None else deadline
+        found: dict[str, np.ndarray | None] = {}
+        missing = []
+        with self._lock:
+            for word in dict.fromkeys(words):
+                if word in self._cache:
+                    self._cache.move_to_end(word)
+                    found[word] = self._cache[word]
+                elif 0 < len(word.encode(errors="surrogatepass")) <= KEY_BYTES:
+                    missing.append(word)
+                else:
+                    found[word] = None
+        batches = [missing[start : start + BATCH_KEYS] for start in range(0, len(missing), BATCH_KEYS)]
+        read = map if len(batches) < 2 else self._pool.map  # a thread costs more than it brings for one batch
+        for vectors in read(lambda batch: self._read(batch, deadline), batches):
+            found.update(vectors)
+        if missing and self.cache_size:
+            with self._lock:
+                self._cache.update((word, found[word]) for word in missing)
+                while len(self._cache) > self.cache_size:
+                    self._cache.popitem(last=False)
+        return found
+
+    def _read(self, batch: list[str], deadline: float) -> dict[str, np.ndarray | None]:
+        """Read up to BATCH_KEYS words from the table, however many tries it takes until the deadline."""
+        vectors: dict[str, np.ndarray | None] = dict.fromkeys(batch)
+        keys = [{"word": {"S": word}} for word in batch]
+        for attempt in itertools.count():
+            cause = "unprocessed keys"
+            try:
+                answer = self.client.batch_get_item(RequestItems={self.table: {"Keys": keys}})
+            except ClientError as error:
+                cause = error.response["Error"]["Code"]
+                status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+                if cause not in TRANSIENT_ERRORS and status < 500:
+                    raise
+            except HTTPClientError as error:
+                cause = type(error).__name__
+            else:
+                for item in answer["Responses"].get(self.table, []):
+                    word = item["word"]["S"]
+                    try:
+                        vectors[word] = decode_vector(item.get("vector", {}), self.length)
+                    except ValueError as error:
+                        raise BrokenVectorError(f"table {self.table}, word {word!r}: {error}") from None
+                keys = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+                if not keys:
+                    return vectors
+            # Full jitter (AWS Architecture Blog, "Exponential Backoff and Jitter", 2015).
+            pause = random.uniform(0, min(BACKOFF_CAP, BACKOFF_BASE * 2**min(attempt, 10)))  # noqa: S311
+            if time.monotonic() + pause >= deadline:
+                raise VectorsUnavailableError(
+                    f"table {self.table}: {len(keys)} words unread after {attempt + 1} tries, last: {cause}"
+                )
+            time.sleep(pause)

@@ -1,0 +1,1 @@
+"""Kim CNN: sentence classification (Kim, EMNLP 2014)."""

@@ -1,0 +1,49 @@
+"""Lambda entry point, Kim CNN: {"input": a sentence or a list} ─► its class."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from inference import gateway, model_file
+from inference.word_vectors import WordVectors, dynamodb_client, embed
+
+started = time.perf_counter()
+MODEL = model_file.load(
+    Path(os.environ.get("MODEL_PATH", Path(__file__).with_name("kim_cnn.model"))), "kim_cnn"
+)
+VECTORS = WordVectors(
+    dynamodb_client(),
+    os.environ.get("WORD_VECTORS_TABLE", "word-vectors"),
+    MODEL.vector_length,
+    int(os.environ.get("WORD_CACHE_SIZE", 10_000)),
+)
+load_seconds = [time.perf_counter() - started]  # taken by the first request to be served
+
+
+@gateway.endpoint
+def handler(fields: dict[str, Any], deadline: float) -> dict[str, Any]:
+    """Classify `input`: logits, class index and label for it or, for a list, for each of its sentences."""
+    t0 = time.perf_counter()
+    texts, many = gateway.text_or_texts(fields, "input")
+    sentences = [gateway.words(text, "input") for text in texts]
+    vectors = VECTORS.lookup((word for sentence in sentences for word in sentence), deadline)
+    arrays = embed(sentences, vectors, VECTORS.length)
+    t1 = time.perf_counter()
+    logits = MODEL.forward(*arrays)
+    t2 = time.perf_counter()
+    predictions = logits.argmax(1).tolist()
+    answers = {
+        "input": texts,
+        "prediction": predictions,
+        "label": [MODEL.config["labels"][prediction] for prediction in predictions],
+        "output": logits.tolist(),
+    }
+    return {
+        **(answers if many else {name: values[0] for name, values in answers.items()}),
+        "unknown_words": [word for word, vector in vectors.items() if vector is None],
+        "t_overall": time.perf_counter() - t0,
+        "t_sent_embedding": t1 - t0,
+        "t_load_model": load_seconds.pop() if load_seconds else 0.0,
+        "t_inference": t2 - t1,
+    }

@@ -1,0 +1,54 @@
+"""Lambda entry point, SM-CNN: {"sent1": a question, "sent2": an answer or a list} ─► how relevant."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inference import gateway, model_file
+from inference.word_vectors import WordVectors, dynamodb_client, embed
+from sm_cnn import overlap
+
+started = time.perf_counter()
+MODEL = model_file.load(
+    Path(os.environ.get("MODEL_PATH", Path(__file__).with_name("sm_cnn.model"))), "sm_cnn"
+)
+VECTORS = WordVectors(
+    dynamodb_client(),
+    os.environ.get("WORD_VECTORS_TABLE", "word-vectors"),
+    MODEL.vector_length,
+    int(os.environ.get("WORD_CACHE_SIZE", 10_000)),
+)
+load_seconds = [time.perf_counter() - started]  # taken by the first request to be served
+
+
+@gateway.endpoint
+def handler(fields: dict[str, Any], deadline: float) -> dict[str, Any]:
+    """Score `sent2` as an answer to `sent1`: logits and probability of relevance; for a list, a ranking too."""
+    t0 = time.perf_counter()
+    sent1 = gateway.text(fields, "sent1")
+    sent2, many = gateway.text_or_texts(fields, "sent2")
+    question = gateway.words(sent1, "sent1")
+    answers = [gateway.words(text, "sent2") for text in sent2]
+    vectors = VECTORS.lookup((word for words in (question, *answers) for word in words), deadline)
+    arrays = (*embed([question], vectors, VECTORS.length), *embed(answers, vectors, VECTORS.length))
+    if MODEL.overlap is not None:
+        arrays += (overlap.features(MODEL.overlap, question, answers),)
+    t1 = time.perf_counter()
+    scores = MODEL.forward(*arrays)
+    t2 = time.perf_counter()
+    probability = 1 / (1 + np.exp(scores[:, 0] - scores[:, 1]))  # softmax of two classes
+    return {
+        "sent1": sent1,
+        "sent2": sent2 if many else sent2[0],
+        "score": scores.tolist() if many else scores[0].tolist(),
+        "probability": probability.tolist() if many else float(probability[0]),
+        **({"ranking": np.argsort(-probability, kind="stable").tolist()} if many else {}),
+        "unknown_words": [word for word, vector in vectors.items() if vector is None],
+        "t_overall": time.perf_counter() - t0,
+        "t_sent_embedding": t1 - t0,
+        "t_load_model": load_seconds.pop() if load_seconds else 0.0,
+        "t_inference": t2 - t1,
+    }

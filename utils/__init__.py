@@ -1,0 +1,1 @@
+"""Scripts run from a shell, one job each."""
