@@ -6,7 +6,6 @@ file can't run code.
 """
 
 import importlib
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,7 +58,7 @@ def save(path: Path, architecture: str, config: dict[str, Any], state_dict: dict
             torch.save(content, temporary)
             temporary.close()
             Path(temporary.name).chmod(0o644)
-            os.replace(temporary.name, path)
+            Path(temporary.name).replace(path)
         except BaseException:
             Path(temporary.name).unlink(missing_ok=True)
             raise

@@ -111,7 +111,7 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> No
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=1):  # noqa: S310
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=1):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)

@@ -1,6 +1,5 @@
 """Zip a folder the same way every time: names sorted, times and permissions fixed, whole or not at all."""
 
-import os
 import sys
 import tempfile
 import zipfile
@@ -22,7 +21,7 @@ def write_zip(folder: Path, output: Path) -> None:
                     archive.writestr(entry, path.read_bytes(), compresslevel=9)
             temporary.close()
             Path(temporary.name).chmod(0o644)
-            os.replace(temporary.name, output)
+            Path(temporary.name).replace(output)
         except BaseException:
             Path(temporary.name).unlink(missing_ok=True)
             raise
