@@ -263,7 +263,7 @@ def test_a_caller_without_credentials_is_no_administrator(cloud: Cloud) -> None:
         aws_access_key_id="AKIASTRANGER00000000",
         aws_secret_access_key="none",
     )
-    with pytest.raises(ClientError, match="invalid|denied|not authorized"):
+    with pytest.raises(ClientError, match=r"invalid|denied|not authorized"):
         stranger.scan(TableName="word-vectors")
 
 
