@@ -6,7 +6,6 @@ file can't run code.
 """
 
 import importlib
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,7 +58,7 @@ def save(path: Path, architecture: str, config: dict[str, Any], state_dict: dict
             torch.save(content, temporary)
             temporary.close()
             Path(temporary.name).chmod(0o644)
-            os.replace(temporary.name, path)
+            Path(temporary.name).replace(path)
         except BaseException:
             Path(temporary.name).unlink(missing_ok=True)
             raise
@@ -88,10 +87,18 @@ def load(path: Path, architecture: str) -> Model:
     if not all(torch.isfinite(parameter).all() for parameter in module.parameters()):
         raise ModelFileError(f"{path}: has weights that are not finite numbers")
     module.eval()
+    return serve(module, content["config"], content.get("overlap"))
+
+
+def serve(module: "nn.Module", config: dict[str, Any], overlap: dict[str, Any] | None) -> Model:
+    """Make a Model of a PyTorch module, on whichever device the module is."""
+    import torch
+
+    device = next(module.parameters()).device
 
     @torch.inference_mode()
     def forward(*arrays: np.ndarray) -> np.ndarray:
-        logits: np.ndarray = module(*map(torch.from_numpy, arrays)).numpy()
+        logits: np.ndarray = module(*(torch.from_numpy(array).to(device) for array in arrays)).cpu().numpy()
         return logits
 
-    return Model(content["config"], forward, content.get("overlap"))
+    return Model(config, forward, overlap)
