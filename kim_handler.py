@@ -9,9 +9,7 @@ from inference import gateway, model_file
 from inference.word_vectors import WordVectors, dynamodb_client, embed
 
 started = time.perf_counter()
-MODEL = model_file.load(
-    Path(os.environ.get("MODEL_PATH", Path(__file__).with_name("kim_cnn.model"))), "kim_cnn"
-)
+MODEL = model_file.load(Path(os.environ.get("MODEL_PATH", Path(__file__).with_name("kim_cnn.model"))), "kim_cnn")
 VECTORS = WordVectors(
     dynamodb_client(),
     os.environ.get("WORD_VECTORS_TABLE", "word-vectors"),
@@ -25,8 +23,7 @@ load_seconds = [time.perf_counter() - started]  # taken by the first request to 
 def handler(fields: dict[str, Any], deadline: float) -> dict[str, Any]:
     """Classify `input`: logits, class index and label for it or, for a list, for each of its sentences."""
     t0 = time.perf_counter()
-    texts, many = gateway.text_or_texts(fields, "input")
-    sentences = [gateway.words(text, "input") for text in texts]
+    texts, sentences, many = gateway.sentences(fields, "input")
     vectors = VECTORS.lookup((word for sentence in sentences for word in sentence), deadline)
     arrays = embed(sentences, vectors, VECTORS.length)
     t1 = time.perf_counter()

@@ -12,9 +12,7 @@ from inference.word_vectors import WordVectors, dynamodb_client, embed
 from sm_cnn import overlap
 
 started = time.perf_counter()
-MODEL = model_file.load(
-    Path(os.environ.get("MODEL_PATH", Path(__file__).with_name("sm_cnn.model"))), "sm_cnn"
-)
+MODEL = model_file.load(Path(os.environ.get("MODEL_PATH", Path(__file__).with_name("sm_cnn.model"))), "sm_cnn")
 VECTORS = WordVectors(
     dynamodb_client(),
     os.environ.get("WORD_VECTORS_TABLE", "word-vectors"),
@@ -28,14 +26,12 @@ load_seconds = [time.perf_counter() - started]  # taken by the first request to 
 def handler(fields: dict[str, Any], deadline: float) -> dict[str, Any]:
     """Score `sent2` as an answer to `sent1`: logits and probability of relevance; for a list, a ranking too."""
     t0 = time.perf_counter()
-    sent1 = gateway.text(fields, "sent1")
-    sent2, many = gateway.text_or_texts(fields, "sent2")
-    question = gateway.words(sent1, "sent1")
-    answers = [gateway.words(text, "sent2") for text in sent2]
+    sent1, question = gateway.sentence(fields, "sent1")
+    sent2, answers, many = gateway.sentences(fields, "sent2")
     vectors = VECTORS.lookup((word for words in (question, *answers) for word in words), deadline)
-    arrays = (*embed([question], vectors, VECTORS.length), *embed(answers, vectors, VECTORS.length))
+    arrays = [*embed([question], vectors, VECTORS.length), *embed(answers, vectors, VECTORS.length)]
     if MODEL.overlap is not None:
-        arrays += (overlap.features(MODEL.overlap, question, answers),)
+        arrays.append(overlap.features(MODEL.overlap, question, answers))
     t1 = time.perf_counter()
     scores = MODEL.forward(*arrays)
     t2 = time.perf_counter()

@@ -68,31 +68,24 @@ def endpoint(predict: Predict) -> Handler:
     return handler
 
 
-def text_or_texts(fields: dict[str, Any], name: str) -> tuple[list[str], bool]:
-    """Return field `name`, a string or a list of strings, as a list, and whether it was one."""
+def sentence(fields: dict[str, Any], name: str) -> tuple[str, list[str]]:
+    """Return the text of field `name`, a string, and its words."""
+    text = _text(_field(fields, name), name, "a string")
+    return text, _words(text, name)
+
+
+def sentences(fields: dict[str, Any], name: str) -> tuple[list[str], list[list[str]], bool]:
+    """Return the texts of field `name`, a string or a list of strings, their words, and whether it is a list."""
     value = _field(fields, name)
     if not isinstance(value, list):
-        return [_text(value, name, "a string or a list of strings")], False
+        text = _text(value, name, "a string or a list of strings")
+        return [text], [_words(text, name)], False
     if not value:
         raise RequestError(400, f"{name} is an empty list; send at least one string")
     if len(value) > MAX_SENTENCES:
         raise RequestError(400, f"{name} has {len(value)} strings; send at most {MAX_SENTENCES} a request")
-    return [_text(item, f"{name}[{index}]", "a string") for index, item in enumerate(value)], True
-
-
-def text(fields: dict[str, Any], name: str) -> str:
-    """Return field `name`, a string."""
-    return _text(_field(fields, name), name, "a string")
-
-
-def words(sentence: str, name: str) -> list[str]:
-    """Return the words of a field's text, refusing a text without any or with too many."""
-    found = tokenize(sentence)
-    if not found:
-        raise RequestError(400, f"{name} is empty; send a sentence")
-    if len(found) > MAX_WORDS:
-        raise RequestError(400, f"{name} has {len(found)} words; send at most {MAX_WORDS} a sentence")
-    return found
+    texts = [_text(item, f"{name}[{index}]", "a string") for index, item in enumerate(value)]
+    return texts, [_words(text, f"{name}[{index}]") for index, text in enumerate(texts)], True
 
 
 def _field(fields: dict[str, Any], name: str) -> Any:
@@ -107,8 +100,17 @@ def _text(value: Any, name: str, expected: str) -> str:
     return value
 
 
+def _words(text: str, name: str) -> list[str]:
+    words = tokenize(text)
+    if not words:
+        raise RequestError(400, f"{name} is empty; send a sentence")
+    if len(words) > MAX_WORDS:
+        raise RequestError(400, f"{name} has {len(words)} words; send at most {MAX_WORDS} a sentence")
+    return words
+
+
 def _json_type(value: Any) -> str:
-    names = {bool: "a boolean", dict: "an object", list: "a list", type(None): "null"}
+    names = {str: "a string", bool: "a boolean", dict: "an object", list: "a list", type(None): "null"}
     return names.get(type(value), "a number")
 
 

@@ -10,8 +10,8 @@ import re
 
 # Abbreviations that keep their period; single letters and words with a period inside keep it anyway.
 ABBREVIATIONS = frozenset(
-    "adm al assn assoc attys ave blvd bros ca capt cf cmdr co col cos corp ct dr ed est etc ft gen gov hon inc jr lbs lt ltd "
-    "maj messrs mr mrs ms mt no nos ph pp pres prof pvt rep reps rev sec sen sens sgt sr st supt v vol vs "
+    "adm al assn assoc attys ave blvd bros ca capt cf cmdr co col cos corp ct dr ed est etc ft gen gov hon inc jr lbs "
+    "lt ltd maj messrs mr mrs ms mt no nos ph pp pres prof pvt rep reps rev sec sen sens sgt sr st supt v vol vs "
     "jan feb mar apr jun jul aug sep sept oct nov dec tues thurs "
     "ala ariz ark calif colo conn del fla ga ill ind kan ky la mass md me mich minn miss mo mont neb nev okla "
     "ore pa penn tenn tex va vt wash wis wyo".split()

@@ -7,7 +7,6 @@ Key `word` (S), attribute `vector`, one of
 - list: a list of numbers, the format of tables made before the binary ones.
 """
 
-import itertools
 import random
 import threading
 import time
@@ -102,6 +101,13 @@ def embed(
     return words, lengths
 
 
+def _can_be_a_key(word: str) -> bool:
+    try:
+        return 0 < len(word.encode()) <= KEY_BYTES
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and UTF-8 can't
+        return False
+
+
 def dynamodb_client() -> Any:
     """Return the DynamoDB client for reads: short timeouts, a pool for parallel batches, no retries of its own.
 
@@ -145,7 +151,7 @@ class WordVectors:
                 if word in self._cache:
                     self._cache.move_to_end(word)
                     found[word] = self._cache[word]
-                elif 0 < len(word.encode(errors="surrogatepass")) <= KEY_BYTES:
+                elif _can_be_a_key(word):
                     missing.append(word)
                 else:
                     found[word] = None
@@ -164,7 +170,8 @@ class WordVectors:
         """Read up to BATCH_KEYS words from the table, however many tries it takes until the deadline."""
         vectors: dict[str, np.ndarray | None] = dict.fromkeys(batch)
         keys = [{"word": {"S": word}} for word in batch]
-        for attempt in itertools.count():
+        attempt = 0
+        while True:
             cause = "unprocessed keys"
             try:
                 answer = self.client.batch_get_item(RequestItems={self.table: {"Keys": keys}})
@@ -186,9 +193,10 @@ class WordVectors:
                 if not keys:
                     return vectors
             # Full jitter (AWS Architecture Blog, "Exponential Backoff and Jitter", 2015).
-            pause = random.uniform(0, min(BACKOFF_CAP, BACKOFF_BASE * 2**min(attempt, 10)))  # noqa: S311
+            attempt += 1
+            pause = random.uniform(0, min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(attempt, 10)))  # noqa: S311
             if time.monotonic() + pause >= deadline:
                 raise VectorsUnavailableError(
-                    f"table {self.table}: {len(keys)} words unread after {attempt + 1} tries, last: {cause}"
+                    f"table {self.table}: {len(keys)} words unread after {attempt} tries, last: {cause}"
                 )
             time.sleep(pause)

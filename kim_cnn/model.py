@@ -20,9 +20,7 @@ class KimCNN(nn.Module):
     def __init__(self, dim: int, classes: int, channels: int = 1, filters: int = 100, dropout: float = 0.5):
         """Build for vectors of `channels` × `dim` numbers a word; 2 channels is the multichannel mode."""
         super().__init__()
-        conv1, conv2, conv3 = (
-            nn.Conv2d(channels, filters, (width, dim), padding=(width - 1, 0)) for width in WIDTHS
-        )
+        conv1, conv2, conv3 = (nn.Conv2d(channels, filters, (width, dim), padding=(width - 1, 0)) for width in WIDTHS)
         self.conv1, self.conv2, self.conv3 = conv1, conv2, conv3
         self.dropout = nn.Dropout(dropout)
         self.fc1 = nn.Linear(len(WIDTHS) * filters, classes)
@@ -34,8 +32,6 @@ class KimCNN(nn.Module):
 
     def forward(self, words: Tensor, lengths: Tensor) -> Tensor:
         """Return logits (batch, classes) for `words` (batch, time, channels × dim) and `lengths` (batch,)."""
-        pooled = [
-            convolve_and_pool(conv, F.relu, words, lengths) for conv in (self.conv1, self.conv2, self.conv3)
-        ]
+        pooled = [convolve_and_pool(conv, F.relu, words, lengths) for conv in (self.conv1, self.conv2, self.conv3)]
         logits: Tensor = self.fc1(self.dropout(torch.cat(pooled, 1)))
         return logits

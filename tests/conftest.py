@@ -1,0 +1,103 @@
+"""Fixtures: no AWS account, a table in the process for units, the local cloud for end-to-end tests."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import numpy as np
+import pytest
+from moto import mock_aws
+
+from inference.word_vectors import encode_vector
+from utils.local_cloud import local_cloud
+
+ROOT = Path(__file__).parents[1]
+
+# Before anything makes a client: nothing a test does can reach a real account.
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[name]
+os.environ.update(
+    AWS_ACCESS_KEY_ID="test",
+    AWS_SECRET_ACCESS_KEY="test",
+    AWS_DEFAULT_REGION="us-east-1",
+    AWS_CONFIG_FILE=os.devnull,
+    AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+    AWS_EC2_METADATA_DISABLED="true",
+)
+
+Put = Callable[..., None]
+
+
+@pytest.fixture
+def dynamodb() -> Iterator[Any]:
+    """A DynamoDB client on an in-process table `words`, keyed on `word`, empty."""
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        client.create_table(
+            TableName="words",
+            KeySchema=[{"AttributeName": "word", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "word", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield client
+
+
+@pytest.fixture
+def put(dynamodb: Any) -> Put:
+    """Write a word and its vector to the table `words`, in one of the item formats."""
+
+    def put(word: str, vector: Any, format: str = "float32") -> None:
+        attribute = vector if isinstance(vector, dict) else encode_vector(np.asarray(vector, np.float32), format)
+        dynamodb.put_item(TableName="words", Item={"word": {"S": word}, "vector": attribute})
+
+    return put
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A local cloud that is up: the environment its clients need, the sample's table, thin packages to deploy."""
+
+    environment: dict[str, str]
+    packages: dict[str, Path]
+
+    def client(self, service: str) -> Any:
+        """Return a client of a service of this cloud, as the account's administrator."""
+        return boto3.client(service, endpoint_url=self.environment["AWS_ENDPOINT_URL"])
+
+    def run(self, *command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a Python script of the project against this cloud, from a folder that is not the project's."""
+        return subprocess.run(
+            [sys.executable, *command], env=self.environment, cwd="/", check=check, text=True, capture_output=True
+        )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """The local cloud with IAM enforced and the sample of GloVe in table `word-vectors`."""
+    folder = tmp_path_factory.mktemp("cloud")
+    packages = {model: folder / f"{model}.zip" for model in ("sm_cnn", "kim_cnn")}
+    for model, package in packages.items():
+        subprocess.run(
+            [ROOT / "utils/create_deployment_package.sh", model, "--runtime", "none", "--output", package],
+            env={**os.environ, "PYTHON": sys.executable},
+            check=True,
+            capture_output=True,
+        )
+    with local_cloud(free_port(), folder / "local_cloud.log") as environment:
+        cloud = Cloud(environment, packages)
+        sample = ROOT / "data/glove.6B.50d.sample.txt.gz"
+        cloud.run(ROOT / "utils/upload_word_vectors_to_dynamo.py", sample, "word-vectors", "--create-table")
+        yield cloud

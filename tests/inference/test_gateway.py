@@ -1,0 +1,146 @@
+"""Events of every kind in, the contract's answers and errors out."""
+
+import base64
+import json
+import logging
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from inference import gateway
+from inference.word_vectors import BrokenVectorError, VectorsUnavailableError
+
+EVENTS = sorted((Path(__file__).parents[1] / "events").glob("*.json"))
+
+
+@gateway.endpoint
+def echo(fields: dict[str, Any], deadline: float) -> dict[str, Any]:
+    """Answer with the `input` and the seconds left."""
+    texts, _, many = gateway.sentences(fields, "input")
+    return {"input": texts if many else texts[0], "seconds": deadline - time.monotonic()}
+
+
+def post(body: Any, context: Any = None, **event: Any) -> tuple[int, dict[str, Any]]:
+    """Return status and parsed body of the answer to an HTTP API event with this body."""
+    event = {"requestContext": {"http": {"method": "POST"}}, "body": body, **event}
+    answer = echo(event, context)
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+@pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
+def test_every_kind_of_event_is_understood(path: Path) -> None:
+    answer = echo(json.loads(path.read_text()), None)
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["input"] == "this is a very good movie"
+    assert answer["headers"]["Content-Type"] == "application/json"
+    assert answer["headers"]["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (None, "the request has no body; send a JSON object"),
+        ("", "the request has no body; send a JSON object"),
+        ("{", "the body is not JSON in UTF-8; send a JSON object"),
+        ("[" * 100_000, "the body is not JSON in UTF-8; send a JSON object"),
+        ('"text"', "the body is a string; send a JSON object"),
+        ("[]", "the body is a list; send a JSON object"),
+        ("null", "the body is null; send a JSON object"),
+        ("{}", "no field 'input' in the request; send it as JSON"),
+        ('{"input": null}', "input is null; send a string or a list of strings"),
+        ('{"input": true}', "input is a boolean; send a string or a list of strings"),
+        ('{"input": 1e999}', "input is a number; send a string or a list of strings"),
+        ('{"input": {}}', "input is an object; send a string or a list of strings"),
+        ('{"input": []}', "input is an empty list; send at least one string"),
+        ('{"input": ["a", 1]}', "input[1] is a number; send a string"),
+        ('{"input": " \\n "}', "input is empty; send a sentence"),
+        (json.dumps({"input": "a " * 257}), "input has 257 words; send at most 256 a sentence"),
+        (json.dumps({"input": ["a"] * 129}), "input has 129 strings; send at most 128 a request"),
+    ],
+)
+def test_what_the_caller_got_wrong_is_a_400_that_says_what_would_be_right(body: Any, complaint: str) -> None:
+    assert post(body) == (400, {"error": complaint})
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [("!", 400), ("/w==", 400), (base64.b64encode(b'{"input": "\xff"}').decode(), 400)]
+)
+def test_broken_base64_is_a_400(body: str, status: int) -> None:
+    assert post(body, isBase64Encoded=True)[0] == status
+
+
+def test_a_body_over_the_limit_is_a_413_before_it_is_parsed() -> None:
+    limit = gateway.MAX_BODY_BYTES
+    complaint = {"error": f"the body is over {limit} bytes; send less at a time"}
+    assert post("x" * (limit + 1)) == (413, complaint)
+    assert post("é" * (limit // 2 + 1)) == (413, complaint)
+    assert post(base64.b64encode(b"x" * (limit + 1)).decode(), isBase64Encoded=True) == (413, complaint)
+    assert post("x" * 10_000_000) == (413, complaint)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "PATCH"])
+@pytest.mark.parametrize("version", [1, 2])
+def test_other_methods_are_a_405_that_says_which_are_served(method: str, version: int) -> None:
+    event = {"httpMethod": method} if version == 1 else {"requestContext": {"http": {"method": method}}}
+    answer = echo(event, None)
+    assert answer["statusCode"] == 405
+    assert answer["headers"]["Allow"] == "OPTIONS, POST"
+
+
+def test_a_preflight_is_answered_with_cors_headers() -> None:
+    answer = echo({"requestContext": {"http": {"method": "OPTIONS"}}}, None)
+    assert (answer["statusCode"], answer["body"]) == (204, "")
+    assert answer["headers"]["Access-Control-Allow-Methods"] == "OPTIONS, POST"
+    assert answer["headers"]["Access-Control-Allow-Headers"] == "Content-Type"
+
+
+@pytest.mark.parametrize("event", [None, [], "text", 3, {}, {"requestContext": 3, "body": "{}"}, {"httpMethod": 3}])
+def test_events_of_other_kinds_are_a_400(event: Any) -> None:
+    assert echo(event, None)["statusCode"] == 400
+
+
+REFUSED = ClientError(
+    {"Error": {"Code": "AccessDeniedException", "Message": "not authorized: dynamodb:BatchGetItem"}},
+    "BatchGetItem",
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "logged"),
+    [
+        (
+            VectorsUnavailableError("table words: 3 words unread after 9 tries"),
+            503,
+            "table words: 3 words unread",
+        ),
+        (REFUSED, 500, "not authorized: dynamodb:BatchGetItem"),
+        (BrokenVectorError("table words, word 'bad': 3 numbers, not 4"), 500, "word 'bad'"),
+        (ZeroDivisionError("secret"), 500, "secret"),
+    ],
+)
+def test_the_cause_of_a_failure_goes_to_the_log_and_never_to_the_caller(
+    error: Exception, status: int, logged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    @gateway.endpoint
+    def fail(fields: dict[str, Any], deadline: float) -> dict[str, Any]:
+        raise error
+
+    with caplog.at_level(logging.ERROR):
+        answer = fail({"input": "a"}, None)
+    assert answer["statusCode"] == status
+    assert set(json.loads(answer["body"])) == {"error"}
+    assert logged in caplog.text
+    assert logged not in answer["body"]
+    assert ("Retry-After" in answer["headers"]) == (status == 503)
+    assert answer["headers"]["Access-Control-Allow-Origin"] == "*"
+
+
+def test_a_request_is_over_before_lambda_would_kill_it() -> None:
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 3000)
+    assert 1.5 < post('{"input": "a"}', context)[1]["seconds"] <= 3000 / 1000 - gateway.TIME_TO_ANSWER
+    patient = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
+    assert post('{"input": "a"}', patient)[1]["seconds"] <= gateway.PATIENCE

@@ -1,0 +1,263 @@
+"""Put the deployment packages behind a URL, or take all of it away again.
+
+  up    packages to S3, template.yaml through a CloudFormation change set, the URLs to stdout
+  down  removes the stack, the packages, and the bucket if up made it; never a table
+
+Region, profile and credentials as for every AWS tool.
+
+Example:
+  python utils/deploy.py up --stack my-models --parameter KimCnnTable=word-vectors
+  python utils/deploy.py down --stack my-models
+"""
+
+import argparse
+import hashlib
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE = ROOT / "template.yaml"
+MODELS = {"sm_cnn": "DeploySmCnn", "kim_cnn": "DeployKimCnn"}  # package: the parameter that deploys it
+OWNER_TAG = "made-by-stack"  # on a bucket that `up` made, so that `down` may remove it
+POLL_SECONDS = 1.0
+
+
+class DeployError(Exception):
+    """A deployment that did not come about; the message says why and what to do."""
+
+
+class Deployment:
+    """One stack and the bucket its packages go through."""
+
+    def __init__(self, session: boto3.Session, stack: str, bucket: str | None):
+        """Deploy to `stack`; without a `bucket`, through one named after the account and region."""
+        self.cloudformation, self.s3 = session.client("cloudformation"), session.client("s3")
+        self.stack, self.region = stack, self.cloudformation.meta.region_name
+        self.bucket = bucket or f"serverless-inference-{_account(session)}-{self.region}"
+
+    def up(self, packages: dict[str, Path], parameters: dict[str, str]) -> dict[str, str]:
+        """Create or update the stack from `packages` (name: zip); return its outputs."""
+        self._make_bucket()
+        template = TEMPLATE.read_text()
+        for name, flag in MODELS.items():
+            key = self._upload(name, packages[name]) if name in packages else f"{self.stack}/none.zip"
+            template = template.replace(f"CodeUri: build/{name}.zip", f"CodeUri: s3://{self.bucket}/{key}")
+            parameters = {flag: str(name in packages).lower(), **parameters}
+        if self._status() == "ROLLBACK_COMPLETE":  # a first deployment that failed; it can only be removed
+            self._delete()
+        exists = self._status() not in (None, "REVIEW_IN_PROGRESS")
+        change_set = self._change_set(template, parameters, "UPDATE" if exists else "CREATE")
+        if change_set is None:
+            _say("nothing to change")
+        else:
+            self._execute(change_set)
+        return self._outputs()
+
+    def down(self) -> None:
+        """Remove the stack and its packages, and the bucket if `up` made it and nothing else is in it."""
+        if self._status() is not None:
+            self._delete()
+        try:
+            tags = self.s3.get_bucket_tagging(Bucket=self.bucket)["TagSet"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("NoSuchBucket", "NoSuchTagSet"):
+                raise
+            if error.response["Error"]["Code"] == "NoSuchBucket":
+                return
+            tags = []
+        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=f"{self.stack}/"):
+            for found in page.get("Contents", []):
+                self.s3.delete_object(Bucket=self.bucket, Key=found["Key"])
+        left = self.s3.list_objects_v2(Bucket=self.bucket, MaxKeys=1)["KeyCount"]
+        if not left and any(tag["Key"] == OWNER_TAG for tag in tags):
+            self.s3.delete_bucket(Bucket=self.bucket)
+            _say(f"removed bucket {self.bucket}")
+
+    def _make_bucket(self) -> None:
+        """Make the bucket when there is none: private, encrypted as all are, marked as ours."""
+        try:
+            self.s3.head_bucket(Bucket=self.bucket)
+            return
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
+                raise
+        where = {} if self.region == "us-east-1" else {
+            "CreateBucketConfiguration": {"LocationConstraint": self.region}
+        }  # fmt: skip
+        self.s3.create_bucket(Bucket=self.bucket, **where)
+        self.s3.put_public_access_block(
+            Bucket=self.bucket,
+            PublicAccessBlockConfiguration=dict.fromkeys(
+                ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
+            ),
+        )
+        tag = {"Key": OWNER_TAG, "Value": self.stack}
+        self.s3.put_bucket_tagging(Bucket=self.bucket, Tagging={"TagSet": [tag]})
+        _say(f"made bucket {self.bucket}")
+
+    def _upload(self, name: str, package: Path) -> str:
+        """Send a package unless it is there already; its key carries its hash."""
+        with package.open("rb") as data:
+            digest = hashlib.file_digest(data, "sha256").hexdigest()
+        key = f"{self.stack}/{name}-{digest[:16]}.zip"
+        try:
+            self.s3.head_object(Bucket=self.bucket, Key=key)
+            _say(f"{name}: package unchanged")
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "404":
+                raise
+            self.s3.upload_file(str(package), self.bucket, key)
+            _say(f"{name}: sent {package.stat().st_size / 1e6:.1f} MB to s3://{self.bucket}/{key}")
+        return key
+
+    def _status(self) -> str | None:
+        try:
+            status: str = self.cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]["StackStatus"]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+        return None if status == "DELETE_COMPLETE" else status
+
+    def _outputs(self) -> dict[str, str]:
+        described = self.cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]
+        return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+    def _change_set(self, template: str, parameters: dict[str, str], kind: str) -> str | None:
+        """Make a change set and wait for it; return its ARN, None when nothing would change."""
+        made = self.cloudformation.create_change_set(
+            StackName=self.stack,
+            ChangeSetName=f"up-{time.strftime('%Y%m%d-%H%M%S')}-{time.monotonic_ns() % 1000:03}",
+            ChangeSetType=kind,
+            TemplateBody=template,
+            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in sorted(parameters.items())],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )
+        arn: str = made["Id"]
+        try:
+            waiter = self.cloudformation.get_waiter("change_set_create_complete")
+            waiter.wait(ChangeSetName=arn, WaiterConfig={"Delay": POLL_SECONDS, "MaxAttempts": 300})
+        except WaiterError:
+            reason = self.cloudformation.describe_change_set(ChangeSetName=arn).get("StatusReason", "")
+            self.cloudformation.delete_change_set(ChangeSetName=arn)
+            if "didn't contain changes" in reason or "No updates are to be performed" in reason:
+                return None
+            raise DeployError(f"CloudFormation refused the template: {reason}") from None
+        return arn
+
+    def _execute(self, change_set: str) -> None:
+        """Carry the change set out, showing events; raise DeployError with the first failure's reason."""
+        stack_id = self.cloudformation.describe_change_set(ChangeSetName=change_set)["StackId"]
+        seen = {event["EventId"] for event in self._events(stack_id)}
+        self.cloudformation.execute_change_set(ChangeSetName=change_set)
+        failure = self._follow(stack_id, seen)
+        status = self._status()
+        if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            kept = "the version before goes on answering" if status == "UPDATE_ROLLBACK_COMPLETE" else (
+                "nothing was left running")  # fmt: skip
+            raise DeployError(f"{failure or status}; {kept}")
+
+    def _delete(self) -> None:
+        stack_id = self.cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]["StackId"]
+        seen = {event["EventId"] for event in self._events(stack_id)}
+        self.cloudformation.delete_stack(StackName=stack_id)
+        failure = self._follow(stack_id, seen)
+        if self._status() is not None:
+            raise DeployError(f"the stack could not be removed: {failure}")
+
+    def _follow(self, stack_id: str, seen: set[str]) -> str:
+        """Show a stack's events until it is done; return the reason of the first resource that failed."""
+        failure = ""
+        while True:
+            time.sleep(POLL_SECONDS)
+            described = self.cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]
+            for event in self._events(stack_id):
+                if event["EventId"] in seen:
+                    continue
+                seen.add(event["EventId"])
+                status, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
+                _say(f"  {status:24} {event['LogicalResourceId']:22} {reason}".rstrip())
+                if status.endswith("_FAILED") and not failure and "cancelled" not in reason:
+                    failure = f"{event['LogicalResourceId']}: {reason}"
+            if not described["StackStatus"].endswith("_IN_PROGRESS"):
+                return failure
+
+    def _events(self, stack_id: str) -> list[dict[str, Any]]:
+        """Return the stack's events, oldest first."""
+        pages = self.cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id)
+        return [event for page in pages for event in page["StackEvents"]][::-1]
+
+
+def _account(session: boto3.Session) -> str:
+    account: str = session.client("sts").get_caller_identity()["Account"]
+    return account
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="create or update the stack")
+    down = commands.add_parser("down", help="remove what up made")
+    for command in (up, down):
+        command.add_argument("--stack", default="serverless-inference", help="its name (default: %(default)s)")
+        command.add_argument("--bucket", help="for the packages (default: one made for account and region)")
+        command.add_argument("--profile", help="named profile of the AWS configuration")
+        command.add_argument("--region", help="AWS region")
+    for model in MODELS:
+        up.add_argument(
+            f"--{model.replace('_', '-')}",
+            type=Path,
+            default=ROOT / f"build/{model}.zip",
+            metavar="ZIP",
+            help=f"package of {model} (default: build/{model}.zip, left out when there is none)",
+        )
+    up.add_argument("--parameter", type=_parameter, action="append", default=[], metavar="NAME=VALUE",
+                    help="parameter of template.yaml, as often as needed")  # fmt: skip
+    down.add_argument("--yes", action="store_true", help="do not ask")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line; return the exit code."""
+    options = _parse(arguments)
+    try:
+        session = boto3.Session(profile_name=options.profile, region_name=options.region)
+        deployment = Deployment(session, options.stack, options.bucket)
+        if options.command == "down":
+            if not options.yes and input(f"remove stack {options.stack}? [y/N] ").lower() not in ("y", "yes"):
+                return 1
+            deployment.down()
+            return 0
+        given = {model: getattr(options, model) for model in MODELS}
+        packages = {model: path for model, path in given.items() if path.exists()}
+        if not packages:
+            raise DeployError("no package to deploy; build one with utils/create_deployment_package.sh")
+        for name, value in deployment.up(packages, dict(options.parameter)).items():
+            print(f"{name} {value}")
+    except (DeployError, ClientError, BotoCoreError) as error:
+        _say(f"deploy: {error}")
+        return 1
+    except KeyboardInterrupt:
+        _say("deploy: interrupted; a change under way goes on, run the same command again to see its end")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
