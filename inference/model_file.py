@@ -87,10 +87,18 @@ def load(path: Path, architecture: str) -> Model:
     if not all(torch.isfinite(parameter).all() for parameter in module.parameters()):
         raise ModelFileError(f"{path}: has weights that are not finite numbers")
     module.eval()
+    return serve(module, content["config"], content.get("overlap"))
+
+
+def serve(module: "nn.Module", config: dict[str, Any], overlap: dict[str, Any] | None) -> Model:
+    """Make a Model of a PyTorch module, on whichever device the module is."""
+    import torch
+
+    device = next(module.parameters()).device
 
     @torch.inference_mode()
     def forward(*arrays: np.ndarray) -> np.ndarray:
-        logits: np.ndarray = module(*map(torch.from_numpy, arrays)).numpy()
+        logits: np.ndarray = module(*(torch.from_numpy(array).to(device) for array in arrays)).cpu().numpy()
         return logits
 
-    return Model(content["config"], forward, content.get("overlap"))
+    return Model(config, forward, overlap)

@@ -157,9 +157,7 @@ def test_without_the_permission_to_read_the_caller_gets_a_clean_500_and_the_log_
     try:
         status, answer, headers = call(urls["KimCnnUrl"], {"input": "some words that no cache has seen"})
     finally:
-        iam.put_role_policy(
-            RoleName=role, PolicyName="read-word-vectors-and-log", PolicyDocument=json.dumps(policy)
-        )
+        iam.put_role_policy(RoleName=role, PolicyName="read-word-vectors-and-log", PolicyDocument=json.dumps(policy))
     assert (status, headers["Access-Control-Allow-Origin"]) == (500, "*")
     assert answer == {"error": "the request failed inside the service; its log says why"}
     assert "dynamodb:BatchGetItem" in logs(cloud, "KimCnnLogs")
@@ -263,7 +261,7 @@ def test_a_caller_without_credentials_is_no_administrator(cloud: Cloud) -> None:
         aws_access_key_id="AKIASTRANGER00000000",
         aws_secret_access_key="none",
     )
-    with pytest.raises(ClientError, match="invalid|denied|not authorized"):
+    with pytest.raises(ClientError, match=r"invalid|denied|not authorized"):
         stranger.scan(TableName="word-vectors")
 
 

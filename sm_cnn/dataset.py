@@ -1,0 +1,59 @@
+"""Question answering data in: TrecQA and WikiQA in the form Castor keeps them.
+
+A folder holds one line per pair of question and candidate answer, in four files: `a.toks` the question,
+`b.toks` the answer, `id.txt` the question's id, `sim.txt` 1 for an answer that is relevant and 0 for one
+that is not.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from inference.tokenizer import tokenize
+
+FILES = ("id.txt", "a.toks", "b.toks", "sim.txt")
+
+
+class DataError(Exception):
+    """Data that can't be used; the message names file and line."""
+
+
+class Question(NamedTuple):
+    """A question with its candidate answers."""
+
+    id: str
+    words: list[str]
+    answers: list[list[str]]
+    labels: list[int]  # per answer: 1 relevant, 0 not
+
+
+def read_questions(folder: Path) -> list[Question]:
+    """Read the questions of a folder, in order, with tokenized text; raises DataError."""
+    columns = []
+    for name in FILES:
+        try:
+            with (folder / name).open(encoding="utf-8") as lines:
+                columns.append([line.rstrip("\n") for line in lines])
+        except FileNotFoundError:
+            raise DataError(f"{folder / name}: no such file; a split has {', '.join(FILES)}") from None
+        except UnicodeDecodeError as error:
+            raise DataError(f"{folder / name}: not UTF-8 ({error.reason} at byte {error.start})") from None
+        if len(columns[-1]) != len(columns[0]):
+            raise DataError(
+                f"{folder / name}: {len(columns[-1])} lines, but {FILES[0]} has {len(columns[0])}; "
+                "the files must have a line for each pair"
+            )
+    questions: dict[str, Question] = {}
+    for number, (id, question, answer, label) in enumerate(zip(*columns, strict=True), 1):
+        if label not in ("0", "1"):
+            raise DataError(f"{folder / 'sim.txt'}, line {number}: label {label!r} is neither 0 nor 1")
+        words, answer_words = tokenize(question), tokenize(answer)
+        if not words or not answer_words:
+            raise DataError(f"{folder / ('b.toks' if words else 'a.toks')}, line {number}: no words")
+        known = questions.setdefault(id, Question(id, words, [], []))
+        if known.words != words:
+            raise DataError(f"{folder / 'a.toks'}, line {number}: another question has the id {id!r} as well")
+        known.answers.append(answer_words)
+        known.labels.append(int(label))
+    if not questions:
+        raise DataError(f"{folder}: no pairs in it")
+    return list(questions.values())

@@ -1,0 +1,63 @@
+"""The local cloud: what it tells its command, and how it fails."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT, free_port
+
+SCRIPT = ROOT / "utils/local_cloud.py"
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, SCRIPT, *arguments],
+        env={**os.environ, **environment},
+        cwd="/",
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_command_sees_the_local_cloud_and_nothing_of_a_real_account(tmp_path: Path) -> None:
+    port = str(free_port())
+    show = "import os; print(sorted(f'{k}={v}' for k, v in os.environ.items() if k.startswith('AWS')))"
+    ran = run(
+        "--port", port, "--log", str(tmp_path / "log"), "--", "python", "-c", show,
+        AWS_PROFILE="production", AWS_SESSION_TOKEN="secret",
+    )  # fmt: skip
+    assert ran.returncode == 0
+    assert f"AWS_ENDPOINT_URL=http://127.0.0.1:{port}" in ran.stdout
+    assert "production" not in ran.stdout
+    assert "secret" not in ran.stdout
+
+
+def test_the_commands_exit_code_is_passed_on_and_the_cloud_is_gone_after_it(tmp_path: Path) -> None:
+    port = free_port()
+    assert run("--port", str(port), "--log", str(tmp_path / "log"), "--", "sh", "-c", "exit 7").returncode == 7
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_port_in_use_is_one_clear_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ran = run("--port", str(port), "--", "true")
+    assert ran.returncode == 1
+    assert ran.stderr == f"local_cloud: port {port} is in use; free it or choose another with PORT=4567\n"
+
+
+def test_a_missing_command_is_one_clear_line(tmp_path: Path) -> None:
+    ran = run("--port", str(free_port()), "--log", str(tmp_path / "log"), "--", "no-such-tool")
+    assert ran.returncode == 1
+    assert ran.stderr == "local_cloud: no-such-tool: no such command\n"
+
+
+def test_no_command_is_bad_usage() -> None:
+    assert run().returncode == 2

@@ -1,0 +1,53 @@
+"""Token files in, vocabulary out: every distinct word, one a line, sorted, split exactly as serving splits.
+
+python utils/generate_vocab.py train/a.toks train/b.toks.gz vocab.txt
+cat questions.txt | python utils/generate_vocab.py - vocab.txt
+"""
+
+import argparse
+import gzip
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from inference.tokenizer import tokenize
+from utils.script import open_output, run
+
+
+def read_lines(name: str) -> Iterator[str]:
+    """Yield the lines of a text file, gzipped or not, or of stdin when `name` is `-`."""
+    if name == "-":
+        sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+        yield from sys.stdin
+        return
+    with Path(name).open("rb") as raw:
+        binary = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw
+        for number, line in enumerate(binary, 1):
+            try:
+                yield line.decode()
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{name}, line {number}: not UTF-8 ({error.reason})") from None
+
+
+def vocabulary(lines: Iterable[str]) -> list[str]:
+    """Return the distinct words of `lines`, sorted by code point."""
+    return sorted({word for line in lines for word in tokenize(line)})
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the script; return its exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("input", nargs="+", help="text or token file, plain or .gz; - for stdin")
+    parser.add_argument("output", help="vocabulary file to write; - for stdout")
+    arguments = parser.parse_args(argv)
+    words = vocabulary(line for name in arguments.input for line in read_lines(name))
+    with open_output(arguments.output) as output:
+        output.writelines(f"{word}\n" for word in words)
+    print(f"{len(words):,} words", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

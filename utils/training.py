@@ -1,0 +1,205 @@
+"""What both train.py share: word vectors in and out, batches of like length, the best epoch kept."""
+
+import argparse
+import copy
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from utils.vector_file import read_vectors
+
+MODES = ("rand", "static", "non-static", "multichannel")
+
+
+def load_vectors(path: Path, words: Iterable[str]) -> dict[str, np.ndarray]:
+    """Return the float32 vectors that the file at `path` has of `words`."""
+    wanted = set(words)
+    return {word: vector for word, vector in read_vectors(path) if word in wanted}
+
+
+class WordVectors(nn.Module):
+    """The vectors of the training words, in one of the modes of Kim (2014, section 3.1).
+
+    rand: random vectors, trained; static: given ones, kept; non-static: given ones, trained; multichannel:
+    both, side by side. Index 0 is every unknown word and the padding, always zero.
+    """
+
+    def __init__(self, mode: str, words: Iterable[str], given: dict[str, np.ndarray], dim: int):
+        """Give each of `words` a row: its vector in `given`, or a random one where the mode trains it.
+
+        A word that is only in `given` (one of the dev set) gets a row as well, which training never touches.
+        """
+        super().__init__()
+        trained = mode != "static"
+        known = [*given, *(word for word in dict.fromkeys(words) if trained and word not in given)]
+        self.index = {word: row for row, word in enumerate(known, 1)}
+        vectors = torch.empty(len(known) + 1, dim).uniform_(
+            -0.25, 0.25
+        )  # Kim's code, for words without vector
+        vectors[0] = 0
+        if given:
+            vectors[1 : len(given) + 1] = torch.from_numpy(np.stack(list(given.values())))
+        self.channels = 2 if mode == "multichannel" else 1
+        self.fixed: Tensor | None
+        self.register_buffer("fixed", vectors.clone() if mode in ("static", "multichannel") else None)
+        self.tuned = None
+        if trained:
+            self.tuned = nn.Embedding.from_pretrained(vectors, freeze=False, padding_idx=0, sparse=True)
+
+    def indices(self, sentence: Sequence[str]) -> Tensor:
+        """Return the rows of a sentence's words, int64 (words,)."""
+        return torch.tensor([self.index.get(word, 0) for word in sentence])
+
+    def forward(self, indices: Tensor) -> Tensor:
+        """Return vectors (batch, time, channels × dim) of words (batch, time)."""
+        channels = [] if self.fixed is None else [self.fixed[indices]]
+        if self.tuned is not None:
+            channels.append(self.tuned(indices))
+        return torch.cat(channels, 2)
+
+    def table(self) -> dict[str, np.ndarray]:
+        """Return each word's vector as it is now, float32 (channels × dim,), as a table would serve it."""
+        channels = [] if self.fixed is None else [self.fixed]
+        if self.tuned is not None:
+            channels.append(self.tuned.weight.detach())
+        rows = torch.cat(channels, 1).cpu().numpy()
+        return {word: rows[row] for word, row in self.index.items()}
+
+
+def export_vectors(path: Path, vectors: dict[str, np.ndarray], channels: int, source: Path | None) -> None:
+    """Write `vectors` as word2vec text, and after them all other words of `source`, the file they began as.
+
+    A word that training did not see keeps its vector, in each of the channels.
+    """
+
+    def others() -> Iterator[tuple[str, np.ndarray]]:
+        if source is not None:
+            for word, vector in read_vectors(source):
+                if word not in vectors:
+                    yield word, np.tile(vector, channels)
+
+    count = len(vectors) + sum(1 for _ in others())
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("w", encoding="utf-8") as lines:
+            lines.write(f"{count} {len(next(iter(vectors.values())))}\n")
+            for part in (vectors.items(), others()):
+                lines.writelines(f"{word} {' '.join(map(str, vector))}\n" for word, vector in part)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def batches(lengths: Tensor, size: int, pool: int = 50) -> Iterator[Tensor]:
+    """Yield all rows in random order as batches of up to `size` rows (int64) of like length.
+
+    Shuffled rows are sorted by length within each `pool` batches: little padding, still random company.
+    """
+    chunks = []
+    for rows in torch.randperm(len(lengths)).split(size * pool):
+        chunks += rows[lengths[rows].argsort(stable=True)].split(size)
+    for chunk in torch.randperm(len(chunks)):
+        yield chunks[chunk]
+
+
+def pad(sentences: Sequence[Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the sentences of `rows` as word indices (batch, time), 0 past each end, and lengths (batch,)."""
+    chosen = [sentences[row] for row in rows.tolist()]
+    return nn.utils.rnn.pad_sequence(chosen, batch_first=True), torch.tensor([len(words) for words in chosen])
+
+
+def fit(
+    modules: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    epochs: int,
+    steps: int,
+    losses: Callable[[], Iterable[Tensor]],
+    dev_score: Callable[[], float],
+    quiet: bool = False,
+) -> bool:
+    """Train `modules` for `epochs` of `steps` batches, then restore the best epoch by `dev_score`.
+
+    `losses` yields the loss of each batch of an epoch. Returns whether Ctrl-C ended the training early:
+    the best epoch so far is kept then, or the unfinished first one.
+    """
+    best, state, interrupted = -1.0, copy.deepcopy(modules.state_dict()), False
+    with tqdm(total=epochs * steps, unit="batch", disable=True if quiet else None) as progress:
+        try:
+            for epoch in range(1, epochs + 1):
+                modules.train()
+                total = 0.0
+                for loss in losses():
+                    for optimizer in optimizers:
+                        optimizer.zero_grad()
+                    loss.backward()
+                    for optimizer in optimizers:
+                        optimizer.step()
+                    total += loss.item()
+                    progress.update()
+                modules.eval()
+                score = dev_score()
+                if score > best:
+                    best, state = score, copy.deepcopy(modules.state_dict())
+                progress.set_postfix_str(f"dev {score:.4f}, best {best:.4f}")
+                if not quiet:
+                    progress.write(f"epoch {epoch}  loss {total / steps:.4f}  dev {score:.4f}")
+        except KeyboardInterrupt:
+            interrupted = True
+            if best < 0:
+                state = copy.deepcopy(modules.state_dict())
+    modules.load_state_dict(state)
+    modules.eval()
+    return interrupted
+
+
+def arguments(description: str, datasets: Iterable[str], output: str) -> argparse.ArgumentParser:
+    """Return the command line of both train.py."""
+    datasets = list(datasets)
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="folder with the data set's files"
+    )
+    parser.add_argument(
+        "--dataset", choices=datasets, default=datasets[0], help=f"which (default: {datasets[0]})"
+    )
+    parser.add_argument("--vectors", type=Path, metavar="FILE", help="word vectors: text, .gz or .bin")
+    parser.add_argument(
+        "--mode", choices=MODES, default="static", help="which vectors are trained (default: static)"
+    )
+    parser.add_argument("--dim", type=int, default=50, help="numbers a vector, for mode rand (default: 50)")
+    parser.add_argument("--epochs", type=int, help="how many, instead of the recipe's")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same model (default: 1)")
+    parser.add_argument("--output", type=Path, default=output, metavar="FILE", help=f"(default: {output})")
+    parser.add_argument("--export-vectors", type=Path, metavar="FILE", help="trained vectors, word2vec text")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    return parser
+
+
+def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the arguments, once they fit together; exits with code 2 if they don't."""
+    options = parser.parse_args(argv)
+    if (options.mode == "rand") == (options.vectors is not None):
+        parser.error(
+            "mode rand takes no --vectors" if options.vectors else f"mode {options.mode} needs --vectors"
+        )
+    if options.mode == "static" and options.export_vectors:
+        parser.error("mode static trains no vectors: upload the file given as --vectors")
+    if options.mode != "static" and not options.export_vectors:
+        parser.error(f"mode {options.mode} trains vectors: name a file for them with --export-vectors")
+    return options
+
+
+def run(main: Callable[[], Any], *expected: type[Exception]) -> None:
+    """Exit with what a script's `main` returns; an `expected` error is one line and exit code 1."""
+    try:
+        sys.exit(main())
+    except expected as error:
+        sys.exit(f"error: {error}")
