@@ -15,26 +15,35 @@ const SENTENCES = [
   "the cinematography is gorgeous but the script is a tedious mess",
   "This isn't a good movie!",
   "a thoughtful, poignant documentary, brilliantly edited",
-  "the villain's snarkleberry jokes are fun, but the ending is disappointing",
+  "the hero's snarkleberry jokes are fun, but the ending is disappointing",
 ];
 
 const QUESTIONS = [
   {
     question: "who painted the Mona Lisa?",
     candidates: [
-      "oil paint dries slowly, so a painter can work on a portrait for weeks",
-      "millions of people visit the museum every year",
+      "millions of people come to see the painting every year",
+      "the Mona Lisa was stolen from the museum in 1911 and came back two years later",
+      "oil paint takes days to dry, so a painter can work on a portrait for weeks",
       "Leonardo da Vinci painted the Mona Lisa in the sixteenth century",
-      "the museum has been open to the public since 1793",
     ],
   },
   {
-    question: "when did the Titanic sink?",
+    question: "when did the Berlin Wall fall?",
     candidates: [
-      "the ship was built in Belfast and carried more than 2,000 people",
-      "the film about the Titanic won eleven awards",
-      "the Titanic sank in the North Atlantic in 1912 after striking an iceberg",
-      "modern ships follow the movement of ice by radar",
+      "the wall was built to stop people leaving the east for the west",
+      "the Berlin Wall was more than 150 km long",
+      "the Berlin Wall fell in November 1989",
+      "Berlin is the capital of Germany",
+    ],
+  },
+  {
+    question: "what do koalas eat?",
+    candidates: [
+      "bears eat fish and honey",
+      "koalas sleep for up to twenty hours a day",
+      "koalas feed on the leaves of trees",
+      "koalas live in the east of Australia",
     ],
   },
   {
@@ -42,8 +51,8 @@ const QUESTIONS = [
     candidates: [
       "France produces more wine than almost any other country",
       "the capital of a company is the money its owners put in",
+      "the second city of France is Marseille",
       "Paris is the capital and most populous city of France",
-      "the French parliament has two chambers",
     ],
   },
 ];
@@ -194,16 +203,16 @@ async function post(url, fields, controller) {
   }
 }
 
-/** Return the problem of a request without an answer: the browser does not tell a page which it was. */
+/** Return the problem of a request that got no answer, or none that a page may read: browsers don't tell which. */
 function unreachable(url, timedOut) {
   const { host, protocol } = new URL(url);
   if (timedOut) return new Problem(`No answer from ${host} in ${TIMEOUT / 1000} seconds.`, "Try again.", true);
   if (!navigator.onLine) return new Problem("You are offline.", "Connect to the network, then try again.", true);
-  if (location.protocol === "https:" && protocol === "http:") {
-    return new Problem(`No answer from ${host}.`, "A page on https:// may not ask an API on http://.");
-  }
-  const advice = `See that it is running and lets this page call it (CORS). ${CHECK_URL}`;
-  return new Problem(`No answer from ${host}.`, advice, true);
+  const advice =
+    location.protocol === "https:" && protocol === "http:"
+      ? "A page on https:// may not ask an API on http://. "
+      : "See that it is running, that this model is deployed there, and that it lets this page call it (CORS). ";
+  return new Problem(`No answer from ${host}.`, advice + CHECK_URL, true);
 }
 
 const isNumbers = (value, length) =>

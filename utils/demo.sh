@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole road, from vectors to answers: each step is the command of the README, run against the local cloud.
-# `make demo` runs it; `make serve` runs it with --stay, which waits for Ctrl-C at the end.
+# `make demo` runs it; `make serve` runs it with --stay, which then serves the demo page until Ctrl-C.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -27,6 +27,8 @@ post "$(url SmCnnUrl)" \
 post "$(url KimCnnUrl)" '{"input": "this is a very good movie"}'
 
 if [[ ${1:-} == --stay ]]; then
-    printf '\nserving until Ctrl-C\n'
-    sleep infinity
+    port=$(python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    api=$(url KimCnnUrl)
+    printf '\nserving until Ctrl-C; try both models at\nhttp://127.0.0.1:%s/?api=%s\n' "$port" "${api%/kim_cnn}"
+    exec python -m http.server --bind 127.0.0.1 --directory demo "$port" &>build/local/page.log
 fi
