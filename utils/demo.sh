@@ -27,8 +27,8 @@ post "$(url SmCnnUrl)" \
 post "$(url KimCnnUrl)" '{"input": "this is a very good movie"}'
 
 if [[ ${1:-} == --stay ]]; then
-    port=$(python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     api=$(url KimCnnUrl)
-    printf '\nserving until Ctrl-C; try both models at\nhttp://127.0.0.1:%s/?api=%s\n' "$port" "${api%/kim_cnn}"
-    exec python -m http.server --bind 127.0.0.1 --directory demo "$port" &>build/local/page.log
+    printf '\nserving until Ctrl-C; try both models at\n'
+    python -u -m http.server --bind 127.0.0.1 --directory demo 0 2>build/local/page.log |
+        sed -u -n "s|.*(\(http.*\)) .*|\1?api=${api%/kim_cnn}|p"
 fi

@@ -32,3 +32,33 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     context.close()
     # What some tests are about is logged too: a request that CORS stopped, markup that the page's policy stopped.
     assert [line for line in wrong if "blocked by CORS policy" not in line and "'TrustedHTML'" not in line] == []
+
+
+@pytest.fixture
+def held_moves(page: Page) -> Page:
+    """The same tab, with every move held at its start until `finish_moves`."""
+    page.add_init_script(
+        """
+        const animate = Element.prototype.animate;
+        Element.prototype.animate = function (...how) {
+            const animation = animate.apply(this, how);
+            animation.pause();
+            return animation;
+        };
+        """
+    )
+    return page
+
+
+def seen(page: Page) -> list[str]:
+    """Return the ranked candidates from top to bottom as the eye sees them, moved or not."""
+    texts: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll(".ranking li")]
+            .sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top)
+            .map((item) => item.querySelector(".text").textContent)"""
+    )
+    return texts
+
+
+def finish_moves(page: Page) -> None:
+    page.evaluate("document.getAnimations().forEach((animation) => animation.finish())")

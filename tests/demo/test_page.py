@@ -13,6 +13,7 @@ from playwright.sync_api import Page, Route, expect
 
 from inference.tokenizer import tokenize
 from tests.conftest import ROOT
+from tests.demo.conftest import finish_moves, seen
 
 API = "http://api.test/stage"
 PAGE = (ROOT / "demo/index.html").as_uri()
@@ -104,15 +105,34 @@ def test_classes_without_a_known_name_have_their_number(page: Page) -> None:
     assert page.locator(".chart .percent").all_inner_texts() == ["0.0%", "100.0%", "0.0%"]
 
 
-def test_candidates_move_to_their_rank(page: Page) -> None:
+def test_candidates_move_to_their_rank(held_moves: Page) -> None:
+    page = held_moves
     requests = serve(page)
     open_page(page)
     rank(page, "what?", "short", "", "  the longest of them ", "in between")
-    page.wait_for_function("document.getAnimations().some(({effect}) => effect.target.localName === 'li')")
-    assert ranked(page) == ["the longest of them", "in between", "short"]
+    expect(page.locator(".ranking li")).to_have_count(3)
+    assert seen(page) == ["short", "the longest of them", "in between"]
+    finish_moves(page)
+    assert seen(page) == ranked(page) == ["the longest of them", "in between", "short"]
     assert page.locator(".ranking .percent").all_inner_texts() == ["95.0%", "50.0%", "25.0%"]
     expect(page.locator("#sm_cnn .send [role=status]")).to_contain_text("Best of 3: the longest of them, 95.0%")
     assert requests == [("sm_cnn", {"sent1": "what?", "sent2": ["short", "the longest of them", "in between"]})]
+
+
+def test_candidates_asked_about_again_move_from_where_they_stand(held_moves: Page) -> None:
+    page = held_moves
+    serve(page)
+    open_page(page)
+    rank(page, "what?", "short", "the longest", "in between")
+    expect(page.locator(".ranking li")).to_have_count(3)
+    page.unroute_all()
+    serve(page, sm=lambda fields: relevance(fields, ranking=[0, 2, 1]))
+    with page.expect_response(f"{API}/sm_cnn"):
+        rank(page, "why?", "short", "the longest", "in between")
+    expect(page.locator(".question")).to_have_text("why?")
+    assert seen(page) == ["the longest", "in between", "short"]
+    finish_moves(page)
+    assert seen(page) == ["short", "in between", "the longest"]
 
 
 @pytest.mark.parametrize("page", [{"reduced_motion": "reduce"}], indirect=True)
@@ -147,7 +167,7 @@ def test_the_time_is_split_and_a_cold_start_said(page: Page) -> None:
 def test_the_curl_command_sends_the_same_request(page: Page) -> None:
     requests = serve(page)
     open_page(page)
-    classify(page, "it's \"fine\" & $HOME `ls` é")
+    classify(page, 'it\'s "fine" & $HOME `ls` é')
     page.get_by_role("button", name="Copy curl").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     command = shlex.split(page.evaluate("navigator.clipboard.readText()"))
@@ -174,7 +194,7 @@ SENTENCES = [
     "“Qwfp!” said the well-zorblaxed hero—twice",
     "he'd pay $5,000 (or 10%) at 3:15 p.m. ... said Mr. Zorblax.",
     "the critics' 'favourite' and/or rock & roll r&b--ok",
-    "They’re the director’s best: ‘em, 'em and \"quotes\"",
+    'They’re the director’s best: ‘em, \'em and "quotes"',
     "don't; can't; won't. Élan VITAL naïve 日本 über",
 ]
 
@@ -212,7 +232,7 @@ def test_unknown_words_are_marked_in_question_and_candidates(page: Page) -> None
 
 # Text stays text
 
-MARKUP = "<img src=x onerror=\"window.pwned = 1\"><script>window.pwned = 1</script>"
+MARKUP = '<img src=x onerror="window.pwned = 1"><script>window.pwned = 1</script>'
 
 
 def test_markup_from_the_user_or_the_api_stays_text(page: Page) -> None:
@@ -269,7 +289,12 @@ PROBLEMS = [
     (405, {"error": "method PUT is not served; use POST"}, ["use POST", "Check the API URL"], False),
     (413, {"message": "Request Too Long"}, ["too large", "Shorten"], False),
     (429, {"message": "Too Many Requests"}, ["too many requests", "Wait a second"], True),
-    (500, {"error": "the request failed inside the service; its log says why"}, ["its log says why", "Try again"], True),
+    (
+        500,
+        {"error": "the request failed inside the service; its log says why"},
+        ["its log says why", "Try again"],
+        True,
+    ),
     (503, {"error": "the word vectors can't be read right now"}, ["can't be read", "Wait 7 seconds"], True),
     (503, {"message": "Service Unavailable"}, ["busy", "Wait 7 seconds"], True),
     (504, {"message": "Endpoint request timed out"}, ["the service failed", "log"], True),
@@ -496,7 +521,9 @@ LOOKS = [
 ]
 
 
-@pytest.mark.parametrize("page", LOOKS, indirect=True, ids=lambda look: f"{look['viewport']['width']}-{look['color_scheme']}")
+@pytest.mark.parametrize(
+    "page", LOOKS, indirect=True, ids=lambda look: f"{look['viewport']['width']}-{look['color_scheme']}"
+)
 def test_every_state_is_accessible_and_as_wide_as_the_screen(page: Page) -> None:
     def check(state: str) -> None:
         results = Axe().run(page, options={"preload": False})  # it would fetch the style sheet from disk
