@@ -276,7 +276,7 @@ const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 function curlCommand(url, fields) {
   const command = `curl -H 'Content-Type: application/json' --data ${quoted(JSON.stringify(fields))} ${quoted(url)}`;
   const code = element("pre", {}, command);
-  const details = element("details", {}, element("summary", {}, "The request as a curl command"), code);
+  const details = element("details", {}, element("summary", {}, "As a curl command"), code);
   const button = element("button", { type: "button" }, "Copy curl");
   const said = element("span", { role: "status", class: "visually-hidden" });
   button.addEventListener("click", async () => {
