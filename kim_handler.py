@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from inference import gateway, model_file
+from inference import gateway, model_file, snapstart
 from inference.word_vectors import WordVectors, dynamodb_client, embed
 
 started = time.perf_counter()
@@ -44,3 +44,6 @@ def handler(fields: dict[str, Any], deadline: float) -> dict[str, Any]:
         "t_load_model": load_seconds.pop() if load_seconds else 0.0,
         "t_inference": t2 - t1,
     }
+
+
+snapstart.register(handler, VECTORS, {"input": "this is a very good movie"})

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from inference import gateway, model_file
+from inference import gateway, model_file, snapstart
 from inference.word_vectors import WordVectors, dynamodb_client, embed
 from sm_cnn import overlap
 
@@ -48,3 +48,8 @@ def handler(fields: dict[str, Any], deadline: float) -> dict[str, Any]:
         "t_load_model": load_seconds.pop() if load_seconds else 0.0,
         "t_inference": t2 - t1,
     }
+
+
+snapstart.register(
+    handler, VECTORS, {"sent1": "how are glacier caves formed", "sent2": "the ice facade is approximately 60 m high"}
+)

@@ -114,7 +114,7 @@ def dynamodb_client() -> Any:
     Retries are WordVectors' business, where UnprocessedKeys and errors share one backoff and one deadline.
     Region, credentials and endpoint come from the environment, as for every AWS tool.
     """
-    return boto3.client(
+    return boto3.Session().client(  # not the default session, whose credentials a SnapStart snapshot would keep
         "dynamodb",
         config=Config(
             connect_timeout=1,

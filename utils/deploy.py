@@ -12,8 +12,10 @@ Example:
 
 import argparse
 import hashlib
+import re
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +44,24 @@ class Deployment:
 
     def up(self, packages: dict[str, Path], parameters: dict[str, str]) -> dict[str, str]:
         """Create or update the stack from `packages` (name: zip); return its outputs."""
-        self._make_bucket()
-        template = TEMPLATE.read_text()
-        for name, flag in MODELS.items():
-            key = self._upload(name, packages[name]) if name in packages else f"{self.stack}/none.zip"
-            template = template.replace(f"CodeUri: build/{name}.zip", f"CodeUri: s3://{self.bucket}/{key}")
-            parameters = {flag: str(name in packages).lower(), **parameters}
         if self._status() == "ROLLBACK_COMPLETE":  # a first deployment that failed; it can only be removed
             self._delete()
         exists = self._status() not in (None, "REVIEW_IN_PROGRESS")
-        change_set = self._change_set(template, parameters, "UPDATE" if exists else "CREATE")
+        uris = self._deployed_packages() if exists else {}
+        if not (packages or uris):
+            raise DeployError("no package to deploy; build one with utils/create_deployment_package.sh")
+        self._make_bucket()
+        uris |= {name: self._upload(name, package) for name, package in packages.items()}
+        template = TEMPLATE.read_text()
+        for name, flag in MODELS.items():
+            if name in uris:
+                template = template.replace(f"CodeUri: build/{name}.zip", f"CodeUri: {uris[name]}")
+            else:
+                template = template.replace(f"CodeUri: build/{name}.zip", f"CodeUri: s3://{self.bucket}/none")
+                parameters = {flag: "false", **parameters}
+            if name in packages:
+                parameters = {flag: "true", **parameters}
+        change_set = self._change_set(template, parameters, exists)
         if change_set is None:
             _say("nothing to change")
         else:
@@ -84,6 +94,8 @@ class Deployment:
             self.s3.head_bucket(Bucket=self.bucket)
             return
         except ClientError as error:
+            if error.response["Error"]["Code"] == "403":
+                raise DeployError(f"bucket {self.bucket} is someone else's; name another with --bucket") from None
             if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
                 raise
         where = {} if self.region == "us-east-1" else {
@@ -100,8 +112,13 @@ class Deployment:
         self.s3.put_bucket_tagging(Bucket=self.bucket, Tagging={"TagSet": [tag]})
         _say(f"made bucket {self.bucket}")
 
+    def _deployed_packages(self) -> dict[str, str]:
+        """Return where the packages of the stack as it stands are: a model not packaged anew stays as it is."""
+        template = self.cloudformation.get_template(StackName=self.stack, TemplateStage="Original")["TemplateBody"]
+        return {name: uri for uri, name in re.findall(rf"CodeUri: (s3://\S+/({'|'.join(MODELS)})-\S+)", template)}
+
     def _upload(self, name: str, package: Path) -> str:
-        """Send a package unless it is there already; its key carries its hash."""
+        """Send a package unless it is there already; return its URI, which carries its hash."""
         with package.open("rb") as data:
             digest = hashlib.file_digest(data, "sha256").hexdigest()
         key = f"{self.stack}/{name}-{digest[:16]}.zip"
@@ -113,7 +130,7 @@ class Deployment:
                 raise
             self.s3.upload_file(str(package), self.bucket, key)
             _say(f"{name}: sent {package.stat().st_size / 1e6:.1f} MB to s3://{self.bucket}/{key}")
-        return key
+        return f"s3://{self.bucket}/{key}"
 
     def _status(self) -> str | None:
         try:
@@ -128,14 +145,26 @@ class Deployment:
         described = self.cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]
         return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
-    def _change_set(self, template: str, parameters: dict[str, str], kind: str) -> str | None:
-        """Make a change set and wait for it; return its ARN, None when nothing would change."""
+    def _change_set(self, template: str, parameters: dict[str, str], exists: bool) -> str | None:
+        """Make a change set and wait for it; return its ARN, None when nothing would change.
+
+        A parameter that is not given keeps the value it has in the stack.
+        """
+        values: list[dict[str, Any]] = [
+            {"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()
+        ]
+        if exists:
+            stack = self.cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]
+            kept = {parameter["ParameterKey"] for parameter in stack.get("Parameters", [])} - parameters.keys()
+            values += [
+                {"ParameterKey": name, "UsePreviousValue": True} for name in kept if f"\n  {name}:\n" in template
+            ]
         made = self.cloudformation.create_change_set(
             StackName=self.stack,
             ChangeSetName=f"up-{time.strftime('%Y%m%d-%H%M%S')}-{time.monotonic_ns() % 1000:03}",
-            ChangeSetType=kind,
+            ChangeSetType="UPDATE" if exists else "CREATE",
             TemplateBody=template,
-            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in sorted(parameters.items())],
+            Parameters=values,
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         arn: str = made["Id"]
@@ -152,7 +181,10 @@ class Deployment:
 
     def _execute(self, change_set: str) -> None:
         """Carry the change set out, showing events; raise DeployError with the first failure's reason."""
-        stack_id = self.cloudformation.describe_change_set(ChangeSetName=change_set)["StackId"]
+        described = self.cloudformation.describe_change_set(ChangeSetName=change_set)
+        actions = Counter(change["ResourceChange"]["Action"] for change in described["Changes"])
+        _say("changes: " + ", ".join(f"{count} to {action.lower()}" for action, count in sorted(actions.items())))
+        stack_id = described["StackId"]
         seen = {event["EventId"] for event in self._events(stack_id)}
         self.cloudformation.execute_change_set(ChangeSetName=change_set)
         failure = self._follow(stack_id, seen)
@@ -198,8 +230,18 @@ def _account(session: boto3.Session) -> str:
     return account
 
 
+def _default_package(model: str) -> Path:
+    return ROOT / f"build/{model}.zip"
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise DeployError("removing asks first; without a terminal, say --yes")
+    return input(question).lower() in ("y", "yes")
 
 
 def _parameter(text: str) -> tuple[str, str]:
@@ -223,9 +265,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         up.add_argument(
             f"--{model.replace('_', '-')}",
             type=Path,
-            default=ROOT / f"build/{model}.zip",
+            default=_default_package(model),
             metavar="ZIP",
-            help=f"package of {model} (default: build/{model}.zip, left out when there is none)",
+            help=f"package of {model} (default: build/{model}.zip; without one, {model} stays as it is)",
         )
     up.add_argument("--parameter", type=_parameter, action="append", default=[], metavar="NAME=VALUE",
                     help="parameter of template.yaml, as often as needed")  # fmt: skip
@@ -240,14 +282,15 @@ def main(arguments: list[str]) -> int:
         session = boto3.Session(profile_name=options.profile, region_name=options.region)
         deployment = Deployment(session, options.stack, options.bucket)
         if options.command == "down":
-            if not options.yes and input(f"remove stack {options.stack}? [y/N] ").lower() not in ("y", "yes"):
-                return 1
+            if not options.yes and not _agreed(f"remove stack {options.stack} and its packages? [y/N] "):
+                raise DeployError("nothing was removed")
             deployment.down()
             return 0
         given = {model: getattr(options, model) for model in MODELS}
         packages = {model: path for model, path in given.items() if path.exists()}
-        if not packages:
-            raise DeployError("no package to deploy; build one with utils/create_deployment_package.sh")
+        missing = [path for model, path in given.items() if not path.exists() and path != _default_package(model)]
+        if missing:
+            raise DeployError(f"{missing[0]}: no such package; build it with utils/create_deployment_package.sh")
         for name, value in deployment.up(packages, dict(options.parameter)).items():
             print(f"{name} {value}")
     except (DeployError, ClientError, BotoCoreError) as error:
