@@ -48,7 +48,7 @@ def pairs(tmp_path: Path) -> Path:
     rows = []
     for number, (question, relevant) in enumerate(QUESTIONS.items()):
         for place in range(MAX_SENTENCES + 7):
-            answer = ANSWERS[place % len(ANSWERS)] + f" {place} times" * (place % 3) * (200 if place == 100 else 1)
+            answer = ANSWERS[place % len(ANSWERS)] + f" {place} times" * (place % 3) * (200 if (number, place) == (0, 130) else 1)
             rows.append((str(number), question, answer, str(int(place % len(ANSWERS) == relevant))))
     return write(tmp_path / "pairs", rows)
 
