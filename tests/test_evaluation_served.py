@@ -48,14 +48,14 @@ def pairs(tmp_path: Path) -> Path:
     rows = []
     for number, (question, relevant) in enumerate(QUESTIONS.items()):
         for place in range(MAX_SENTENCES + 7):
-            answer = ANSWERS[place % len(ANSWERS)] + f" {place} times" * (place % 3) * (200 if (number, place) == (0, 130) else 1)
+            answer = ANSWERS[place % len(ANSWERS)] + f" {place} times" * (place % 3) * (
+                200 if (number, place) == (0, 130) else 1
+            )
             rows.append((str(number), question, answer, str(int(place % len(ANSWERS) == relevant))))
     return write(tmp_path / "pairs", rows)
 
 
-def test_sm_cnn_scores_and_metrics_agree(
-    urls: dict[str, str], pairs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sm_cnn_scores_and_metrics_agree(urls: dict[str, str], pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     questions = sm_cnn.evaluate.cut(sm_cnn.dataset.read_questions(pairs))
     model = model_file.load(ROOT / "sm_cnn.model", "sm_cnn")
     vectors = load_vectors(SAMPLE, sm_cnn.evaluate.words_of(questions), model.vector_length)

@@ -208,9 +208,7 @@ def to_model(arrays: dict[str, np.ndarray], dropout: float) -> tuple[str, dict[s
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="what Castor wrote")
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="the model file to write")
     parser.add_argument("--overlap-data", type=Path, metavar="DIR", help="training split for overlap features")

@@ -10,7 +10,7 @@ from utils.script import ScriptError
 
 def test_sentences_are_tokenized_as_in_serving_and_quotes_are_only_words(tmp_path: Path) -> None:
     path = tmp_path / "data.tsv"
-    path.write_bytes('1\t`` a bit of "fun -lrb- really -rrb-\n0\tit\u2028isn\'t good .\r\n'.encode())
+    path.write_bytes("1\t`` a bit of \"fun -lrb- really -rrb-\n0\tit\u2028isn't good .\r\n".encode())
     assert read_sentences(path, 2) == [
         Sentence(["``", "a", "bit", "of", "``", "fun", "(", "really", ")"], 1),
         Sentence(["it", "is", "n't", "good", "."], 0),

@@ -31,7 +31,17 @@ def data(tmp_path: Path) -> Path:
 
 def run(data: Path, *options: str, mode: str = "static", output: str = "kim.model", seed: int = 1) -> Path:
     path = data / output
-    arguments = ["--data", str(data), "--dataset", "sst-2", "--mode", mode, "--epochs", "12" if mode == "rand" else "2", "--quiet"]
+    arguments = [
+        "--data",
+        str(data),
+        "--dataset",
+        "sst-2",
+        "--mode",
+        mode,
+        "--epochs",
+        "12" if mode == "rand" else "2",
+        "--quiet",
+    ]
     arguments += ["--dim", "10"] if mode == "rand" else ["--vectors", str(data / "vectors.txt")]
     if mode != "static":
         arguments += ["--export-vectors", str(data / "exported.txt")]

@@ -25,7 +25,10 @@ def write(folder: Path, pairs: list[tuple[str, ...]] = PAIRS) -> Path:
 def test_pairs_are_grouped_by_question_and_tokenized_as_in_serving(tmp_path: Path) -> None:
     assert read_questions(write(tmp_path)) == [
         Question(
-            "32.1", ["who", "wrote", "it", "?"], [["she", "wrote", "it", "(", "alone", ")"], ["nobody", "knows"]], [1, 0]
+            "32.1",
+            ["who", "wrote", "it", "?"],
+            [["she", "wrote", "it", "(", "alone", ")"], ["nobody", "knows"]],
+            [1, 0],
         ),
         Question("7", ["when", "?"], [["it", "is", "n't", "known"]], [0]),
     ]

@@ -70,7 +70,12 @@ def test_a_sentence_too_long_to_be_served_is_cut_to_words_that_the_service_reads
 
 @pytest.mark.parametrize(
     "given",
-    [[], ["--model", "m"], ["--model", "m", "--vectors", "v", "--endpoint", "u"], ["--vectors", "v", "--endpoint", "u"]],
+    [
+        [],
+        ["--model", "m"],
+        ["--model", "m", "--vectors", "v", "--endpoint", "u"],
+        ["--vectors", "v", "--endpoint", "u"],
+    ],
 )
 def test_a_model_with_vectors_or_an_endpoint_is_asked_for(given: list[str], tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as stopped:

@@ -84,7 +84,9 @@ def test_a_converted_sm_cnn_scores_as_the_module_that_was_pickled(
     assert model.overlap is not None
     assert model.config["dropout"] == 0.25
     random = np.random.default_rng(0)
-    question, answer, features = (random.normal(size=shape).astype(np.float32) for shape in ((2, 7, 4), (2, 9, 4), (2, 4)))
+    question, answer, features = (
+        random.normal(size=shape).astype(np.float32) for shape in ((2, 7, 4), (2, 9, 4), (2, 4))
+    )
     ours = model.forward(question, np.array([7, 7]), answer, np.array([9, 9]), features)
     with torch.inference_mode():
         theirs = module(*(torch.from_numpy(x).transpose(1, 2) for x in (question, answer)), torch.from_numpy(features))
@@ -142,7 +144,8 @@ def test_only_what_a_model_is_made_of_is_known(tmp_path: Path, path: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("offset", "size", "stride"), [(0, (5,), (1,)), (4, (1,), (1,)), (0, (2,), (1000,)), (2, (2,), (-1,)), (-1, (1,), (1,))]
+    ("offset", "size", "stride"),
+    [(0, (5,), (1,)), (4, (1,), (1,)), (0, (2,), (1000,)), (2, (2,), (-1,)), (-1, (1,), (1,))],
 )
 def test_a_tensor_that_reaches_outside_its_storage_is_refused(
     tmp_path: Path, offset: int, size: tuple[int, ...], stride: tuple[int, ...]
@@ -167,7 +170,9 @@ def test_a_file_of_another_kind_or_cut_short_is_one_clear_error(
 ) -> None:
     old = pickle_whole(QAModel(), tmp_path / "old.model", monkeypatch)
     old.write_bytes(old.read_bytes()[:size])
-    with pytest.raises(ScriptError, match=r"old\.model: not a model pickled by torch 0\.1 to 0\.4|refused: the numbers end too early"):
+    with pytest.raises(
+        ScriptError, match=r"old\.model: not a model pickled by torch 0\.1 to 0\.4|refused: the numbers end too early"
+    ):
         read_checkpoint(old)
     buffer = io.BytesIO()
     torch.save({"a": 1}, buffer)
