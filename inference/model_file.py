@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MODULES = {"kim_cnn": ("kim_cnn.model", "KimCNN"), "sm_cnn": ("sm_cnn.model", "SMCNN")}
 
 
-class ModelFileError(Exception):
+class ModelFileError(ValueError):
     """A model file that can't be read, or is not what was asked for; the message names the file."""
 
 

@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inference import model_file
-from kim_cnn.dataset import DataError, read_sentences
+from kim_cnn.dataset import read_sentences
 from kim_cnn.evaluate import accuracy, predictions, words_of
 from utils import training
+from utils.script import run
 
 
 class Recipe(NamedTuple):
@@ -101,4 +102,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    training.run(main, OSError, DataError)
+    run(main)

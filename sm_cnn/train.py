@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from inference import model_file
 from sm_cnn import overlap
-from sm_cnn.dataset import DataError, read_questions
+from sm_cnn.dataset import read_questions
 from sm_cnn.evaluate import map_mrr, scores, words_of
 from utils import training
+from utils.script import run
 
 
 class Recipe(NamedTuple):
@@ -121,4 +122,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    training.run(main, OSError, DataError)
+    run(main)
