@@ -31,16 +31,14 @@ def import_words(client: Any, s3: Any, table: str, selection: Selection, bucket:
     """
     arn = _running_import(client, table)
     if arn is None:
-        if _exists(client, table):
-            raise ScriptError(f"table {table} exists, and an import makes a new one; leave out --via-s3")
         prefix = f"word-vectors-{table}-{time.time_ns()}/"
         try:
-            _send(s3, bucket, prefix, selection, quiet)
+            send(s3, bucket, prefix, selection, quiet)
             arn = _start(client, table, bucket, prefix)
         except BaseException:
             _delete(s3, bucket, prefix)
             raise
-    return _wait(client, s3, arn, selection.words, quiet)
+    return wait_for_import(client, s3, arn, selection.words, quiet)
 
 
 def import_line(word: str, attribute: dict[str, Any]) -> str:
@@ -48,24 +46,21 @@ def import_line(word: str, attribute: dict[str, Any]) -> str:
     return f'{{"Item":{vector_table.item_json(word, attribute)}}}\n'
 
 
-def _exists(client: Any, table: str) -> bool:
-    try:
-        client.describe_table(TableName=table)
-    except client.exceptions.ResourceNotFoundException:
-        return False
-    return True
-
-
 def _running_import(client: Any, table: str) -> str | None:
-    """Return the ARN of the import under way into `table`, if there is one."""
-    if not _exists(client, table):
+    """Return the ARN of the import under way into `table`, None when there is no such table.
+
+    Raises ScriptError when the table exists and no import is filling it.
+    """
+    try:
+        description = client.describe_table(TableName=table)["Table"]
+    except client.exceptions.ResourceNotFoundException:
         return None
-    table_arn = client.describe_table(TableName=table)["Table"]["TableArn"]
-    for page in _pages(client.list_imports, TableArn=table_arn):
-        for summary in page.get("ImportSummaryList", []):
-            if summary["ImportStatus"] == "IN_PROGRESS":
-                return str(summary["ImportArn"])
-    return None
+    if description["TableStatus"] == "CREATING":
+        for page in _pages(client.list_imports, TableArn=description["TableArn"]):
+            for summary in page.get("ImportSummaryList", []):
+                if summary["ImportStatus"] == "IN_PROGRESS":
+                    return str(summary["ImportArn"])
+    raise ScriptError(f"table {table} exists, and an import makes a new one; leave out --via-s3")
 
 
 def _pages(call: Any, **request: Any) -> Iterator[dict[str, Any]]:
@@ -77,7 +72,7 @@ def _pages(call: Any, **request: Any) -> Iterator[dict[str, Any]]:
         request["NextToken"] = page["NextToken"]
 
 
-def _send(s3: Any, bucket: str, prefix: str, selection: Selection, quiet: bool) -> None:
+def send(s3: Any, bucket: str, prefix: str, selection: Selection, quiet: bool) -> None:
     """Write the items to objects of OBJECT_BYTES each, by way of a temporary file: memory stays flat."""
     items = selection.items()
     bar = tqdm(total=selection.words, desc="to S3", unit=" words", disable=quiet or None)
@@ -115,7 +110,7 @@ def _start(client: Any, table: str, bucket: str, prefix: str) -> str:
     return str(answer["ImportTableDescription"]["ImportArn"])
 
 
-def _wait(client: Any, s3: Any, arn: str, words: int, quiet: bool) -> int:
+def wait_for_import(client: Any, s3: Any, arn: str, words: int, quiet: bool) -> int:
     """Wait for an import's end, delete its source, return how many words it imported."""
     with tqdm(total=words, desc="importing", unit=" words", disable=quiet or None) as bar:
         while True:

@@ -6,6 +6,7 @@ another table (DynamoDB gives it another id); another file, format or word list 
 takes the place of the one before: then that one's items may have been overwritten, and it starts over.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -58,4 +59,5 @@ class Progress:
 
     def forget(self) -> None:
         """Drop what was kept, before another upload into the table begins."""
-        self.path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            self.path.unlink()

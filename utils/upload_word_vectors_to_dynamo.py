@@ -140,9 +140,9 @@ def estimate(selection: Selection, quiet: bool) -> str:
         [
             f"words         {words:,}",
             f"item size     {mean:,.0f} bytes on average, at most {largest:,}",
-            f"write units   {units:,}, {mean_units:.2f} a word, ${units * costs.DOLLARS_PER_WRITE_UNIT:.2f}",
-            f"or --via-s3   {imported:.3f} GB imported, ${imported * costs.DOLLARS_PER_GB_IMPORTED:.2f}",
-            f"to keep       {stored:.3f} GB, ${stored * costs.DOLLARS_PER_GB_MONTH:.2f} a month",
+            f"write units   {units:,}, {mean_units:.2f} a word, ${units * costs.DOLLARS_PER_WRITE_UNIT:.4f}",
+            f"or --via-s3   {imported:.3f} GB imported, ${imported * costs.DOLLARS_PER_GB_IMPORTED:.4f}",
+            f"to keep       {stored:.3f} GB, ${stored * costs.DOLLARS_PER_GB_MONTH:.4f} a month",
             f"prices        {costs.PRICES_OF}",
         ]
     )

@@ -197,7 +197,7 @@ def parse_numbers(text: bytes) -> np.ndarray:
     if not text.translate(None, b"0123456789.eE+- \r\n"):
         try:
             numbers = orjson.loads(b"[" + text.replace(b" ", b",") + b"]")
-            vector = np.frombuffer(struct.pack(f"{len(numbers)}f", *numbers), np.float32)
+            vector = np.frombuffer(struct.pack(f"<{len(numbers)}f", *numbers), "<f4")
         except (orjson.JSONDecodeError, OverflowError):
             pass  # for numpy to read, or to refuse
         else:

@@ -110,6 +110,11 @@ class VectorTable:
         self._body = threading.local()
         client.meta.events.register("before-call.dynamodb.BatchWriteItem", self._insert_body)
 
+    @property
+    def parallel(self) -> int:
+        """How many calls may run at once now."""
+        return int(self._limit)
+
     def in_order(
         self, call: Callable[[Task], Result], tasks: Iterable[Task]
     ) -> Generator[tuple[Task, Result], None, None]:
@@ -213,7 +218,7 @@ class VectorTable:
     def _slot(self) -> Iterator[None]:
         """Wait for one of the calls that may run at once."""
         with self._free:
-            while self._running >= int(self._limit):
+            while self._running >= self.parallel:
                 self._free.wait()
             self._running += 1
         try:
