@@ -5,8 +5,9 @@
 
 Nothing in the pickle is run: module classes become empty shells, tensors are read as arrays, and any other
 name is refused. Weights only are converted: word vectors, even those trained inside the model, come from the
-file that it was trained with, uploaded as for any model. An SM-CNN with overlap features gets those of this
-project, fitted on --overlap-data: the pickle holds no idf.
+file that it was trained with, uploaded as for any model (multichannel: the given vector of a word, then the
+trained one). An SM-CNN with overlap features gets those of this project, fitted on --overlap-data, as the
+pickle holds no idf: its scores will differ from those it once had.
 """
 
 import argparse
@@ -197,6 +198,8 @@ def to_model(arrays: dict[str, np.ndarray], dropout: float) -> tuple[str, dict[s
     elif names >= {"conv1", "conv2", "conv3", "fc1"}:
         keep = ("conv1.", "conv2.", "conv3.", "fc1.")
         filters, channels, _, dim = state["conv1.weight"].shape
+        for name in ("conv1.weight", "conv2.weight", "conv3.weight"):
+            state[name] = np.ascontiguousarray(state[name][:, ::-1])  # Castor's has the trained channel first
         config = {"filters": filters, "labels": [str(label) for label in range(len(state["fc1.bias"]))]}
         architecture = "kim_cnn"
     else:

@@ -111,10 +111,16 @@ def batches(lengths: Tensor, size: int, pool: int = 50) -> Iterator[Tensor]:
         yield chunks[chunk]
 
 
-def pad(sentences: Sequence[Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the sentences of `rows` as word indices (batch, time), 0 past each end, and lengths (batch,)."""
+def pad(sentences: Sequence[Tensor], rows: Tensor, word_dropout: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Return the sentences of `rows` as word indices (batch, time), 0 past each end, and lengths (batch,).
+
+    A share `word_dropout` of the words, drawn at random, becomes unknown words.
+    """
     chosen = [sentences[row] for row in rows.tolist()]
-    return nn.utils.rnn.pad_sequence(chosen, batch_first=True), torch.tensor([len(words) for words in chosen])
+    words = nn.utils.rnn.pad_sequence(chosen, batch_first=True)
+    if word_dropout:
+        words = words.masked_fill(torch.rand(words.shape) < word_dropout, 0)
+    return words, torch.tensor([len(sentence) for sentence in chosen])
 
 
 def fit(
