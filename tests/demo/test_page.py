@@ -432,6 +432,18 @@ def test_a_late_answer_never_overwrites_a_newer_one(page: Page, cancels: bool) -
     expect(page.locator("#kim_cnn .problem")).to_have_count(0)
 
 
+def test_an_answer_that_does_not_come_is_given_up(page: Page) -> None:
+    page.clock.install()
+    held = hold(page)
+    open_page(page)
+    classify(page, "a fine film")
+    wait_for(page, held, 1)
+    page.clock.fast_forward(34_000)
+    expect(page.locator(".send [role=status]").first).to_have_text("Waiting for the answer…")
+    page.clock.fast_forward(2_000)
+    expect(page.locator(".problem")).to_contain_text("No answer from api.test in 35 seconds")
+
+
 # The setting
 
 APIS = [
