@@ -36,6 +36,11 @@ def run(main: Callable[[], int]) -> NoReturn:
     sys.exit(code)
 
 
+def say(line: str) -> None:
+    """Tell the user at once what happens."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def read_wordlist(path: Path) -> set[str]:
     """Return the words of a file with one a line."""
     return {word for line in path.read_text(encoding="utf-8").split("\n") if (word := line.strip("\r"))}

@@ -111,7 +111,7 @@ def test_a_bucket_that_up_did_not_make_is_not_opened(cloud: Cloud, page_url: str
         ran = cloud.run(DEPLOY, "up", *names, "--kim-cnn", cloud.packages["kim_cnn"], check=False)
         assert ran.returncode == 1
         assert ran.stderr.splitlines()[-1] == (
-            "deploy: bucket mine-page is not one that up made, so it is not opened; choose another --bucket"
+            "deploy.py: bucket mine-page is not one that up made, so it is not opened; name another --bucket"
         )
         with pytest.raises(ClientError, match="NoSuchBucketPolicy"):
             cloud.client("s3").get_bucket_policy(Bucket="mine-page")
