@@ -24,7 +24,12 @@ def post_all(url: str, requests: Sequence[dict[str, Any]], quiet: bool = False) 
     Throttling and gateway errors are retried with backoff. Raises ScriptError when one is not answered.
     """
     retries = urllib3.Retry(
-        8, status_forcelist=(429, 502, 503, 504), allowed_methods=None, backoff_factor=0.2, raise_on_status=False
+        total=8,
+        connect=2,
+        status_forcelist=(429, 502, 503, 504),
+        allowed_methods=None,
+        backoff_factor=0.2,
+        raise_on_status=False,
     )
     pool = urllib3.PoolManager(maxsize=CONCURRENCY, retries=retries, timeout=urllib3.Timeout(60))
 
@@ -32,7 +37,8 @@ def post_all(url: str, requests: Sequence[dict[str, Any]], quiet: bool = False) 
         try:
             answer = pool.request("POST", url, body=body(fields), headers={"Content-Type": "application/json"})
         except urllib3.exceptions.HTTPError as error:
-            raise ScriptError(f"{url}: no answer ({error}); is it the URL that the deployment printed?") from None
+            cause = type(getattr(error, "reason", error)).__name__
+            raise ScriptError(f"{url}: no answer ({cause}); is it the URL that the deployment printed?") from None
         if answer.status != 200:
             raise ScriptError(f"{url}: status {answer.status}: {answer.data[:300].decode(errors='replace')}")
         fields = answer.json()
