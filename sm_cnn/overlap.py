@@ -29,6 +29,9 @@ STOP_WORDS = (
     "which while who whom whose why will with would you your 's 're 've 'll 'd 'm"
 )
 
+# Characters; English has no longer words, stemming takes time with the square of the length, and stems are cached.
+LONGEST = 64
+
 Question = tuple[Sequence[str], Sequence[Sequence[str]]]  # the words of a question and of its answers
 
 
@@ -86,8 +89,10 @@ def _share(part: float, whole: float) -> float:
 
 
 def _stems(words: Iterable[str]) -> dict[str, str]:
-    """Return the stem of each distinct word that is one: punctuation is not."""
-    return {word: _stem(word) for word in words if any(map(str.isalnum, word))}
+    """Return the stem of each distinct word that is one: punctuation is not. What is over LONGEST is its own stem."""
+    return {
+        word: _stem(word) if len(word) <= LONGEST else word for word in words if any(map(str.isalnum, word))
+    }
 
 
 @lru_cache(maxsize=50_000)

@@ -86,6 +86,7 @@ def test_errors_are_the_contracts_and_readable_by_a_browser(urls: dict[str, str]
     status, answer, headers = call(url, b"{")
     assert (status, answer) == (400, {"error": "the body is not JSON in UTF-8; send a JSON object"})
     assert headers["Access-Control-Allow-Origin"] == "*"
+    assert headers["Access-Control-Expose-Headers"].lower() == "retry-after"
     status, _, headers = call(url, method="GET")
     assert (status, headers["Access-Control-Allow-Origin"]) == (405, "*")
     assert call(url.replace("kim_cnn", "no_such_model"), SENTENCE)[0] == 404

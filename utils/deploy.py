@@ -1,7 +1,8 @@
 """Put the deployment packages behind a URL, or take all of it away again.
 
-  up    packages to S3, template.yaml through a CloudFormation change set, the URLs to stdout
-  down  removes the stack, the packages, and the bucket if up made it; never a table
+  up    packages to S3, template.yaml through a CloudFormation change set, the URLs to stdout; with --page,
+        the demo page to a public bucket of its own
+  down  removes the stack, the packages, the page, and the buckets if up made them; never a table
 
 Region, profile and credentials as for every AWS tool.
 
@@ -12,6 +13,9 @@ Example:
 
 import argparse
 import hashlib
+import html
+import json
+import mimetypes
 import re
 import sys
 import time
@@ -20,11 +24,15 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = ROOT / "template.yaml"
 MODELS = {"sm_cnn": "DeploySmCnn", "kim_cnn": "DeployKimCnn"}  # package: the parameter that deploys it
+PAGE = ROOT / "demo"
+NO_API = '<meta name="api" content="">'  # in the page, where the URL of the API belongs
 OWNER_TAG = "made-by-stack"  # on a bucket that `up` made, so that `down` may remove it
 POLL_SECONDS = 1.0
 
@@ -41,6 +49,10 @@ class Deployment:
         self.cloudformation, self.s3 = session.client("cloudformation"), session.client("s3")
         self.stack, self.region = stack, self.cloudformation.meta.region_name
         self.bucket = bucket or f"serverless-inference-{_account(session)}-{self.region}"
+        self.page_bucket = f"{self.bucket}-page"
+        stranger = Config(signature_version=UNSIGNED, s3={"addressing_style": "virtual"})  # as a browser asks
+        self.public_s3 = session.client("s3", config=stranger)
+        self.partition = session.get_partition_for_region(self.region)
 
     def up(self, packages: dict[str, Path], parameters: dict[str, str]) -> dict[str, str]:
         """Create or update the stack from `packages` (name: zip); return its outputs."""
@@ -50,7 +62,7 @@ class Deployment:
         uris = self._deployed_packages() if exists else {}
         if not (packages or uris):
             raise DeployError("no package to deploy; build one with utils/create_deployment_package.sh")
-        self._make_bucket()
+        self._make_bucket(self.bucket)
         uris |= {name: self._upload(name, package) for name, package in packages.items()}
         template = TEMPLATE.read_text()
         for name, flag in MODELS.items():
@@ -68,30 +80,72 @@ class Deployment:
             self._execute(change_set)
         return self._outputs()
 
+    def up_page(self, outputs: dict[str, str]) -> str:
+        """Put the demo page, asking the API of the stack's `outputs`, in a bucket anyone may read; return its URL.
+
+        The page's bucket holds nothing else, so that the one with the packages stays closed.
+        """
+        bucket = self.page_bucket
+        self._make_bucket(bucket)
+        if not self._made_by_up(bucket):
+            raise DeployError(f"bucket {bucket} is not one that up made, so it is not opened; choose another --bucket")
+        public = {"BlockPublicAcls": True, "IgnorePublicAcls": True}
+        public |= {"BlockPublicPolicy": False, "RestrictPublicBuckets": False}
+        self.s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=public)
+        objects = f"arn:{self.partition}:s3:::{bucket}/*"
+        anyone_reads = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": objects}
+        policy = {"Version": "2012-10-17", "Statement": [anyone_reads]}
+        self.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+        api = (outputs.get("KimCnnUrl") or outputs["SmCnnUrl"]).rpartition("/")[0]
+        for file in sorted(PAGE.iterdir(), reverse=True):  # index.html last, when all it needs is there
+            content = file.read_text().replace(NO_API, NO_API.replace('""', f'"{html.escape(api)}"'))
+            self.s3.put_object(
+                Bucket=bucket,
+                Key=f"{self.stack}/{file.name}",
+                Body=content.encode(),
+                ContentType=f"{mimetypes.guess_type(file.name)[0]}; charset=utf-8",
+                CacheControl="no-cache",
+            )
+        place = {"Bucket": bucket, "Key": f"{self.stack}/index.html"}
+        url: str = self.public_s3.generate_presigned_url("get_object", Params=place)
+        return url
+
     def down(self) -> None:
-        """Remove the stack and its packages, and the bucket if `up` made it and nothing else is in it."""
+        """Remove the stack, its packages and its page, and each bucket if `up` made it and nothing else is in it."""
         if self._status() is not None:
             self._delete()
-        try:
-            tags = self.s3.get_bucket_tagging(Bucket=self.bucket)["TagSet"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in ("NoSuchBucket", "NoSuchTagSet"):
-                raise
-            if error.response["Error"]["Code"] == "NoSuchBucket":
-                return
-            tags = []
-        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=f"{self.stack}/"):
-            for found in page.get("Contents", []):
-                self.s3.delete_object(Bucket=self.bucket, Key=found["Key"])
-        left = self.s3.list_objects_v2(Bucket=self.bucket, MaxKeys=1)["KeyCount"]
-        if not left and any(tag["Key"] == OWNER_TAG for tag in tags):
-            self.s3.delete_bucket(Bucket=self.bucket)
-            _say(f"removed bucket {self.bucket}")
+        self._clear(self.bucket)
+        if self._made_by_up(self.page_bucket):
+            self._clear(self.page_bucket)
 
-    def _make_bucket(self) -> None:
+    def _clear(self, bucket: str) -> None:
+        """Remove what this stack has in a bucket, and the bucket if `up` made it and nothing else is in it."""
+        try:
+            for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{self.stack}/"):
+                for found in page.get("Contents", []):
+                    self.s3.delete_object(Bucket=bucket, Key=found["Key"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchBucket":
+                raise
+            return
+        left = self.s3.list_objects_v2(Bucket=bucket, MaxKeys=1)["KeyCount"]
+        if not left and self._made_by_up(bucket):
+            self.s3.delete_bucket(Bucket=bucket)
+            _say(f"removed bucket {bucket}")
+
+    def _made_by_up(self, bucket: str) -> bool:
+        try:
+            tags = self.s3.get_bucket_tagging(Bucket=bucket)["TagSet"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("NoSuchBucket", "NoSuchTagSet", "AccessDenied"):
+                raise
+            return False
+        return any(tag["Key"] == OWNER_TAG for tag in tags)
+
+    def _make_bucket(self, bucket: str) -> None:
         """Make the bucket when there is none: private, encrypted as all are, marked as ours."""
         try:
-            self.s3.head_bucket(Bucket=self.bucket)
+            self.s3.head_bucket(Bucket=bucket)
             return
         except ClientError as error:
             if error.response["Error"]["Code"] == "403":
@@ -101,16 +155,16 @@ class Deployment:
         where = {} if self.region == "us-east-1" else {
             "CreateBucketConfiguration": {"LocationConstraint": self.region}
         }  # fmt: skip
-        self.s3.create_bucket(Bucket=self.bucket, **where)
+        self.s3.create_bucket(Bucket=bucket, **where)
         self.s3.put_public_access_block(
-            Bucket=self.bucket,
+            Bucket=bucket,
             PublicAccessBlockConfiguration=dict.fromkeys(
                 ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
             ),
         )
         tag = {"Key": OWNER_TAG, "Value": self.stack}
-        self.s3.put_bucket_tagging(Bucket=self.bucket, Tagging={"TagSet": [tag]})
-        _say(f"made bucket {self.bucket}")
+        self.s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [tag]})
+        _say(f"made bucket {bucket}")
 
     def _deployed_packages(self) -> dict[str, str]:
         """Return where the packages of the stack as it stands are: a model not packaged anew stays as it is."""
@@ -271,6 +325,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         )
     up.add_argument("--parameter", type=_parameter, action="append", default=[], metavar="NAME=VALUE",
                     help="parameter of template.yaml, as often as needed")  # fmt: skip
+    up.add_argument("--page", action="store_true",
+                    help="put the demo page in a bucket that anyone may read, and print its URL")  # fmt: skip
     down.add_argument("--yes", action="store_true", help="do not ask")
     return parser.parse_args(arguments)
 
@@ -291,7 +347,10 @@ def main(arguments: list[str]) -> int:
         missing = [path for model, path in given.items() if not path.exists() and path != _default_package(model)]
         if missing:
             raise DeployError(f"{missing[0]}: no such package; build it with utils/create_deployment_package.sh")
-        for name, value in deployment.up(packages, dict(options.parameter)).items():
+        outputs = deployment.up(packages, dict(options.parameter))
+        if options.page:
+            outputs["PageUrl"] = deployment.up_page(outputs)
+        for name, value in outputs.items():
             print(f"{name} {value}")
     except (DeployError, ClientError, BotoCoreError) as error:
         _say(f"deploy: {error}")
