@@ -22,7 +22,7 @@ from inference.word_vectors import embed
 from kim_cnn.dataset import Sentence, read_sentences
 from utils.endpoint import body, post_all
 from utils.script import run
-from utils.training import load_vectors
+from utils.vector_file import load_vectors
 
 BATCH = 64  # sentences a forward pass
 

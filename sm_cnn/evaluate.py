@@ -26,7 +26,7 @@ from sm_cnn import overlap
 from sm_cnn.dataset import Question, read_questions
 from utils.endpoint import body, post_all
 from utils.script import run
-from utils.training import load_vectors
+from utils.vector_file import load_vectors
 
 
 def words_of(questions: Iterable[Question]) -> set[str]:

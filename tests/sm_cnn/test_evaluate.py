@@ -1,6 +1,8 @@
 """MAP and MRR as trec_eval has them, ties against us; requests that hold all candidates within the limits."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from inference.gateway import MAX_BODY_BYTES, MAX_SENTENCES, MAX_WORDS
 from inference.tokenizer import tokenize
 from sm_cnn.dataset import Question
 from sm_cnn.evaluate import cut, main, map_mrr, requests
+from tests.conftest import ROOT
 
 
 def question(labels: list[int]) -> Question:
@@ -81,3 +84,8 @@ def test_a_model_with_vectors_or_an_endpoint_is_asked_for(given: list[str], tmp_
     with pytest.raises(SystemExit) as stopped:
         main(["--data", str(tmp_path), *given])
     assert stopped.value.code == 2
+
+
+def test_an_endpoint_can_be_measured_where_torch_is_not_installed() -> None:
+    code = "import sys, sm_cnn.evaluate, kim_cnn.evaluate; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
