@@ -1,13 +1,14 @@
 """A deployed function as a client sees it: many requests over HTTP, several at a time."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import urllib3
 from tqdm import tqdm
 
+from inference.gateway import MAX_BODY_BYTES, MAX_SENTENCES
 from utils.script import ScriptError
 
 CONCURRENCY = 8
@@ -16,6 +17,23 @@ CONCURRENCY = 8
 def body(fields: dict[str, Any]) -> bytes:
     """Return the JSON body of a request."""
     return json.dumps(fields, ensure_ascii=False).encode()
+
+
+def split(texts: Iterable[str], other_bytes: int) -> Iterator[list[str]]:
+    """Yield `texts` in lists that each fit a request: as few as its limits on sentences and bytes allow.
+
+    `other_bytes` is the size of the request's body with an empty list.
+    """
+    group: list[str] = []
+    size = other_bytes
+    for text in texts:
+        more = len(json.dumps(text, ensure_ascii=False).encode()) + len(", ")
+        if group and (len(group) == MAX_SENTENCES or size + more > MAX_BODY_BYTES):
+            yield group
+            group, size = [], other_bytes
+        group.append(text)
+        size += more
+    yield group
 
 
 def post_all(url: str, requests: Sequence[dict[str, Any]], quiet: bool = False) -> list[dict[str, Any]]:

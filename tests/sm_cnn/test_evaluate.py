@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.gateway import MAX_BODY_BYTES, MAX_SENTENCES, MAX_WORDS
@@ -46,6 +46,7 @@ def test_equal_scores_rank_the_relevant_answer_last_wherever_it_stands(labels: l
 words = st.lists(st.sampled_from(["glacier", "é" * 400, "ice", '"', "a" * 900]), min_size=1, max_size=MAX_WORDS)
 
 
+@settings(deadline=None)
 @given(st.lists(words, min_size=1, max_size=40), st.integers(1, 8))
 def test_requests_hold_every_answer_once_in_order_within_the_limits(answers: list[list[str]], times: int) -> None:
     asked = Question("1", ["who", "?"], answers * times, [0] * len(answers) * times)
