@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.limit is not None and arguments.limit < 1:
         parser.error("--limit must be at least 1")
     file = VectorFile(arguments.input)
-    wanted = read_wordlist(arguments.wordlist) if arguments.wordlist else None
+    wanted = set(read_wordlist(arguments.wordlist)) if arguments.wordlist else None
 
     def records() -> Iterator[Record]:
         kept = (record for record in file.records() if wanted is None or file.word(record) in wanted)

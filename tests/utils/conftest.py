@@ -83,7 +83,7 @@ class _Calls(BaseHTTPRequestHandler):
         try:
             answer = getattr(self, operation)(json.loads(data))
             status = 200
-        except Throttled:
+        except ThrottledError:
             status, answer = 400, {"__type": "com.amazonaws.dynamodb#ProvisionedThroughputExceededException"}
         self.server.most_bytes = max(self.server.most_bytes, len(data))
         body = json.dumps(answer).encode()
@@ -107,7 +107,7 @@ class _Calls(BaseHTTPRequestHandler):
     def BatchWriteItem(self, request: Any) -> Any:  # noqa: N802
         number = next(self.server.writes)
         if self.server.throttle_every and number % self.server.throttle_every == 0:
-            raise Throttled
+            raise ThrottledError
         requests = request["RequestItems"]["words"]
         self.server.most_items = max(self.server.most_items, len(requests))
         left = []
@@ -135,7 +135,7 @@ class _Calls(BaseHTTPRequestHandler):
         return {"Responses": {"words": found}, "UnprocessedKeys": {"words": {"Keys": left}} if left else {}}
 
 
-class Throttled(Exception):
+class ThrottledError(Exception):
     """The table takes no more."""
 
 

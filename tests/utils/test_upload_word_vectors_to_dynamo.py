@@ -75,9 +75,7 @@ def test_keeps_the_words_of_a_list_and_names_the_missing(
     assert "2 of 4 words" in capsys.readouterr().out
 
 
-def test_the_first_of_duplicates_wins(
-    dynamodb: Any, vector_file: Write, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_first_of_duplicates_wins(dynamodb: Any, vector_file: Write, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [f"word{number} {number} 1" for number in range(200)]
     path = vector_file(*lines, *(f"word{number} -1 -1" for number in range(0, 200, 2)), "word0 -2 -2")
     main([str(path), "words"])
@@ -91,7 +89,7 @@ def test_stops_at_a_bad_line_and_goes_on_once_it_is_mended(troubled: Any, vector
     lines = [f"word{number} {number} 1" for number in range(1000)]
     lines[777] = "word777 777"
     path = vector_file(*lines)
-    with pytest.raises(BadLineError, match="line 778: 1 values, not 2"):
+    with pytest.raises(BadLineError, match=r"line 778: 1 values, not 2"):
         main([str(path), "words"])
     assert len(troubled.items) == 777
     vector_file(*lines[:777], "word777 777 1", *lines[778:])
@@ -116,7 +114,7 @@ def test_a_bad_line_is_skipped_and_counted_on_request(
 
 def test_a_value_that_float16_cannot_hold_is_a_bad_line(dynamodb: Any, vector_file: Write) -> None:
     path = vector_file("a 1 2", "b 70000 1")
-    with pytest.raises(BadLineError, match="line 2: .*float16"):
+    with pytest.raises(BadLineError, match=r"line 2: .*float16"):
         main([str(path), "words", "--format", "float16"])
 
 
@@ -137,7 +135,7 @@ def test_refuses_vectors_that_do_not_fit_into_an_item(vector_file: Write) -> Non
 
 def test_refuses_a_table_that_is_not_there_or_has_another_key(dynamodb: Any, vector_file: Write) -> None:
     path = vector_file("a 1 2")
-    with pytest.raises(ScriptError, match="no table nowhere .* --create-table"):
+    with pytest.raises(ScriptError, match=r"no table nowhere .* --create-table"):
         main([str(path), "nowhere"])
     dynamodb.create_table(
         TableName="other",
