@@ -263,10 +263,11 @@ def test_goes_on_without_a_place_for_progress(
     assert "progress can't be kept" in capsys.readouterr().err
 
 
-def test_a_table_that_throttles_and_leaves_items_gets_them_all(troubled: Any, many_words: Path) -> None:
+def test_a_table_that_throttles_and_leaves_items_gets_them_all(troubled: Any, vector_file: Write) -> None:
+    path = vector_file(*(f"word{number} {number} 1" for number in range(1500)))
     troubled.unprocessed, troubled.throttle_every = 0.3, 5
-    main([str(many_words), "words", "--verify"])
-    assert_holds(troubled, many_words)
+    main([str(path), "words", "--verify"])
+    assert_holds(troubled, path)
     assert troubled.most_items <= 25
 
 
@@ -305,7 +306,7 @@ def test_no_call_exceeds_16_mb(format: str, dim: int) -> None:
     assert batch_items(300, format) == 25
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(
         st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters=" "), min_size=1).filter(str.strip),
