@@ -13,38 +13,20 @@ import contextlib
 import io
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import boto3
 from botocore.config import Config
+from stub_server import stub_server
 from vector_files import write_glove
 
 from inference.word_vectors import encode_vector
 from utils import upload_word_vectors_to_dynamo
 from utils.vector_file import read_vectors
-
-
-@contextlib.contextmanager
-def stub_server() -> Iterator[None]:
-    """Run the stub in its own process, and point boto3 at it."""
-    command = [sys.executable, str(Path(__file__).with_name("stub_server.py"))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            os.environ |= {
-                "AWS_ENDPOINT_URL": server.stdout.readline().strip(),
-                "AWS_DEFAULT_REGION": "us-east-1",
-                "AWS_ACCESS_KEY_ID": "stub",
-                "AWS_SECRET_ACCESS_KEY": "stub",
-            }
-            yield
-        finally:
-            server.kill()
 
 
 class Rate(NamedTuple):
