@@ -30,7 +30,7 @@ def main() -> None:
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     table = f"killed-{time.time_ns()}"
-    command = [sys.executable, str(SCRIPT), str(arguments.vectors), table, "--create-table", "--quiet"]
+    command = [sys.executable, str(SCRIPT), str(arguments.vectors), table, "--create-table"]
     expected = {word: vector.tobytes() for word, vector in read_vectors(arguments.vectors)}
     client = boto3.client("dynamodb")
     with tempfile.TemporaryDirectory() as folder:

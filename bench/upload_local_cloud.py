@@ -86,9 +86,8 @@ def main() -> None:
             check=True,
         )
         rate = published_rate(path, arguments.rounds)
-        print(
-            f"one request at a time, {PUBLISHED_PAUSE:.0f} s pause: {rate:.1f} words/s, all in {words / rate / 3600:.1f} h"
-        )
+        hours = words / rate / 3600
+        print(f"one request at a time, {PUBLISHED_PAUSE:.0f} s pause: {rate:.1f} words/s, all of them in {hours:.1f} h")
 
 
 if __name__ == "__main__":

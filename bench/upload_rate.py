@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,7 +81,7 @@ def main() -> None:
             path = Path(folder) / f"{dim}d.txt"
             write_glove(path, words, dim)
             loop = bare_loop(path)
-            rounds = [(measure(words, loop), measure(words, lambda: uploader(path))) for _ in range(arguments.rounds)]
+            rounds = [(measure(words, loop), measure(words, partial(uploader, path))) for _ in range(arguments.rounds)]
             for bare, script in rounds:
                 print(
                     f"{dim:>4}-d {bare.per_second:18,.0f} {script.per_second:9,.0f}"

@@ -209,7 +209,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             after, selection.words_before = None, 0  # finished: asked again, write again
         if after is None:
             progress.forget()
-        elif after.offset < selection.end:
+        elif after.offset < selection.end and not quiet:
             print(f"{selection.words_before:,} words are there already; going on", file=sys.stderr)
         table = VectorTable(client, arguments.table)
         written = upload(table, selection, progress, after, quiet)
