@@ -1,7 +1,8 @@
 """Token files in, vocabulary out: every distinct word, one a line, sorted, split exactly as serving splits.
 
-python utils/generate_vocab.py train/a.toks train/b.toks.gz vocab.txt
-cat questions.txt | python utils/generate_vocab.py - vocab.txt
+Example:
+  python utils/generate_vocab.py train/a.toks train/b.toks.gz vocab.txt
+  cat questions.txt | python utils/generate_vocab.py - vocab.txt
 """
 
 import argparse

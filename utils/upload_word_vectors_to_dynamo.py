@@ -1,8 +1,9 @@
 """Upload word vectors to the DynamoDB table that the handlers read.
 
-    python utils/upload_word_vectors_to_dynamo.py glove.840B.300d.txt word-vectors --create-table
-    python utils/upload_word_vectors_to_dynamo.py GoogleNews.bin.gz words --wordlist words.txt --dry-run
-    python utils/upload_word_vectors_to_dynamo.py glove.840B.300d.txt words --via-s3 my-bucket
+Example:
+  python utils/upload_word_vectors_to_dynamo.py glove.840B.300d.txt word-vectors --create-table
+  python utils/upload_word_vectors_to_dynamo.py GoogleNews.bin.gz words --wordlist words.txt --dry-run
+  python utils/upload_word_vectors_to_dynamo.py glove.840B.300d.txt words --via-s3 my-bucket
 
 Reads word2vec text and binary and GloVe text, gzipped or not. Interrupted and run again, it goes on where it
 was. Region, credentials and endpoint come from the environment, as for every AWS tool.

@@ -1,6 +1,7 @@
 """Word vectors to word2vec text, which gensim reads: a header, then a word and its numbers a line.
 
-    python utils/word2vec_bin_to_txt.py GoogleNews-vectors-negative300.bin.gz GoogleNews.txt.gz --limit 500000
+Example:
+  python utils/word2vec_bin_to_txt.py GoogleNews-vectors-negative300.bin.gz GoogleNews.txt.gz --limit 500000
 
 Every number is written with the digits that give the same float32 back. Reads word2vec binary, and
 word2vec or GloVe text, gzipped or not; writes gzip when OUT ends in .gz.
