@@ -214,7 +214,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{selection.words_before:,} words are there already; going on", file=sys.stderr)
         table = VectorTable(client, arguments.table)
         written = upload(table, selection, progress, after, quiet)
-        print(f"{written:,} words written to {arguments.table}")
+        if written or not arguments.verify:
+            print(f"{written:,} words written to {arguments.table}")
         report(selection, arguments)
     if arguments.verify:
         same = verify(VectorTable(client, arguments.table), selection, quiet)
