@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 import boto3
 import numpy as np
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ChecksumError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.parsers import ResponseParserError
 
 from inference.word_vectors import BACKOFF_BASE, KEY_BYTES, TRANSIENT_ERRORS
 from utils.script import ScriptError
@@ -160,7 +161,10 @@ class VectorTable:
 
         def call(requests: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
             self._body.value = body if requests is None else None
-            answer = self.client.batch_write_item(RequestItems={self.table: requests or []})
+            try:
+                answer = self.client.batch_write_item(RequestItems={self.table: requests or []})
+            finally:
+                self._body.value = None
             left: list[dict[str, Any]] = answer.get("UnprocessedItems", {}).get(self.table, [])
             return left
 
@@ -201,7 +205,7 @@ class VectorTable:
                     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
                     if cause not in TRANSIENT_ERRORS and status < 500:
                         raise
-                except (HTTPClientError, NoConnectionError) as error:
+                except (HTTPClientError, NoConnectionError, ChecksumError, ResponseParserError) as error:
                     cause = str(error)
                 self._adapt(left == [], time.monotonic() - start)
             if left == []:

@@ -5,6 +5,7 @@ import itertools
 import json
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -56,6 +57,7 @@ class Troubled(ThreadingHTTPServer):
         self.writes = itertools.count()
         self.throttle_every = 0  # calls; 0: none
         self.unprocessed = 0.0  # share of items
+        self.latency = 0.0  # seconds
         self.table_id = "first"
         self.written = 0
         self.most_items = self.most_bytes = 0
@@ -108,6 +110,7 @@ class _Calls(BaseHTTPRequestHandler):
         number = next(self.server.writes)
         if self.server.throttle_every and number % self.server.throttle_every == 0:
             raise ThrottledError
+        time.sleep(self.server.latency)
         requests = request["RequestItems"]["words"]
         self.server.most_items = max(self.server.most_items, len(requests))
         left = []

@@ -284,6 +284,22 @@ def test_fewer_calls_at_once_when_throttled(troubled: Any) -> None:
     assert table.throttled == 20
 
 
+def test_more_calls_at_once_for_a_table_that_is_far_away(troubled: Any, many_words: Path) -> None:
+    near = VectorTable(vector_table.client(), "words")
+    items = [("a", encode_vector(np.zeros(2, np.float32)))]
+    troubled.latency = 0.05
+    list(near.in_order(near.write, [items] * 300))
+    assert near.parallel > 8
+
+
+def test_the_client_is_left_as_it_was(dynamodb: Any) -> None:
+    client = vector_table.client()
+    VectorTable(client, "words").write([("a", {"B": b"\0\0\0\0"})])
+    put = {"PutRequest": {"Item": {"word": {"S": "b"}, "vector": {"B": b"\1"}}}}
+    client.batch_write_item(RequestItems={"words": [put]})
+    assert table_content(dynamodb) == {"a": {"B": b"\0\0\0\0"}, "b": {"B": b"\1"}}
+
+
 def test_what_no_retry_mends_ends_the_run(dynamodb: Any, vector_file: Write) -> None:
     client = vector_table.client()
     with pytest.raises(client.exceptions.ResourceNotFoundException):
