@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,7 @@ def lambda_runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
         (folder / "aws-lambda-rie").write_bytes(wheel.read(f"samcli/local/rapid/aws-lambda-rie-{ARCH}"))
     (folder / "aws-lambda-rie").chmod(0o755)
+    folder.chmod(0o755)  # the function runs as another user
     return folder
 
 
@@ -138,7 +139,8 @@ class Sandbox:
             try:
                 yield invoke
             finally:
-                os.killpg(process.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 print(log.read_text())  # shown when a test fails
 
@@ -189,7 +191,5 @@ def sandbox(
         for entry in archive.infolist():
             Path(archive.extract(entry, folder / "task")).chmod(entry.external_attr >> 16 & 0o777)
     (folder / "root").mkdir()
-    for path in (folder, *folder.parents):  # pytest keeps its folders to their owner; the function is someone else
-        if path.stat().st_uid == os.geteuid() and path.name.startswith(("pytest-", "lambda")):
-            path.chmod(0o755)
+    (folder / "task").chmod(0o755)
     return Sandbox(folder / "task", lambda_runtime, folder / "root", cloud.environment)
