@@ -51,7 +51,10 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=4599, help="where the local cloud listens (default: 4599)")
     arguments = parser.parse_args()
     seconds: dict[str, list[dict[str, float]]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as temporary, local_cloud(arguments.port, Path(temporary) / "log") as environment:
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        local_cloud(arguments.port, Path(temporary) / "log") as environment,
+    ):
         folder = Path(temporary)
         boto3 = folder / "boto3"  # what Lambda's runtime brings
         pins = [line for line in (ROOT / "requirements.txt").read_text().split() if line.startswith("boto3==")]

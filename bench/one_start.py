@@ -68,6 +68,7 @@ with watch.part("import"):
         wait = libtorch._unpacking.result
 
         def result() -> int:
+            """Wait for the library, counting the wait and its bytes."""
             global unpacked
             with watch.part("unpack"):
                 descriptor = wait()

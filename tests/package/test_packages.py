@@ -150,7 +150,9 @@ def test_a_package_for_another_machine_has_only_its_wheels(build: Build, options
         ]  # fmt: skip
         assert len(tags) >= 2
         for tag in tags:
-            assert tag in ("py3-none-any", "py2-none-any") or (tag.startswith(f"cp3{python}-") and tag.endswith(f"_{machine}"))
+            assert tag in ("py3-none-any", "py2-none-any") or (
+                tag.startswith(f"cp3{python}-") and tag.endswith(f"_{machine}")
+            )
         libraries = [name for name in archive.namelist() if archive.open(name).read(4) == b"\x7fELF"]
         assert len(libraries) > 5
         for name in libraries:

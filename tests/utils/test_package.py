@@ -114,7 +114,7 @@ def test_a_package_over_the_limit_is_refused_and_not_written(tmp_path: Path, mon
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "big").write_bytes(bytes(1001))
     monkeypatch.setattr(package_zip, "UNZIPPED_LIMIT", 1000)
-    with pytest.raises(ScriptError, match=r"1,001 bytes unzipped, over Lambda's limit of 1,000"):
+    with pytest.raises(ScriptError, match=r"1,001 bytes unzipped are over Lambda's limit of 1,000"):
         package_zip.write_zip(tmp_path / "package", tmp_path / "p.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["package"]
 
@@ -127,9 +127,13 @@ def test_libraries_that_lambda_could_not_load_are_named(tmp_path: Path, monkeypa
     other = {"x86_64": "aarch64", "aarch64": "x86_64"}[MACHINE]
     assert list(problems(paths, other)) == [f"{tmp_path}/fft.so: built for {MACHINE}, not {other}"]
     monkeypatch.setitem(package_libraries.NEWEST, "GLIBC", (2, 0))
-    assert any("needs GLIBC_2." in line and "Amazon Linux 2023 has GLIBC 2.0" in line for line in problems(paths, MACHINE))
+    assert any(
+        "needs GLIBC_2." in line and "Amazon Linux 2023 has GLIBC 2.0" in line for line in problems(paths, MACHINE)
+    )
     monkeypatch.setattr(package_libraries, "LAMBDA_HAS", frozenset())
-    assert any(line.endswith("needs libc.so.6, which neither Lambda nor the package has") for line in problems(paths, MACHINE))
+    assert any(
+        line.endswith("needs libc.so.6, which neither Lambda nor the package has") for line in problems(paths, MACHINE)
+    )
 
 
 def test_a_stripped_library_is_smaller_and_loads(tmp_path: Path) -> None:
