@@ -81,9 +81,9 @@ def http(body: Any, **event: Any) -> dict[str, Any]:
 
 # Text as nobody types it: NUL, lone surrogates, right-to-left marks, combining characters, astral planes.
 any_character = st.characters(exclude_categories=())
-nasty = st.sampled_from(
-    ["\0", "\ud800", "\udfff", "\u202e", "\u0301", "\ufeff", "\u2028", "\x85", "\x1c", "\U0001f4a9", "ǅ", "İ", "ß"]
-    + ["'", '"', "`", "…", "-lrb-", "n't", "cannot", "a.", "שלום", "مرحبا"]
+nasty = st.one_of(
+    st.sampled_from("\0\ud800\udfff\u202e\u0301\ufeff\u2028\x85\x1c\U0001f4a9ǅİß'\"`…"),
+    st.sampled_from("-lrb- n't cannot a. 1,000 שלום مرحبا".split()),
 )
 texts = st.one_of(
     st.text(any_character, max_size=50),
