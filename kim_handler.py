@@ -2,14 +2,13 @@
 
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 from inference import gateway, model_file, snapstart
 from inference.word_vectors import WordVectors, dynamodb_client, embed
 
 started = time.perf_counter()
-MODEL = model_file.load(Path(os.environ.get("MODEL_PATH", Path(__file__).with_name("kim_cnn.model"))), "kim_cnn")
+MODEL = model_file.load(model_file.find("kim_cnn"), "kim_cnn")
 VECTORS = WordVectors(
     dynamodb_client(),
     os.environ.get("WORD_VECTORS_TABLE", "word-vectors"),

@@ -2,7 +2,6 @@
 
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from inference.word_vectors import WordVectors, dynamodb_client, embed
 from sm_cnn import overlap
 
 started = time.perf_counter()
-MODEL = model_file.load(Path(os.environ.get("MODEL_PATH", Path(__file__).with_name("sm_cnn.model"))), "sm_cnn")
+MODEL = model_file.load(model_file.find("sm_cnn"), "sm_cnn")
 VECTORS = WordVectors(
     dynamodb_client(),
     os.environ.get("WORD_VECTORS_TABLE", "word-vectors"),

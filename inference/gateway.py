@@ -180,6 +180,7 @@ def _response(status: int, body: Any, headers: dict[str, str] | None = None) -> 
             "Access-Control-Allow-Origin": CORS_ALLOW_ORIGIN,
             "Access-Control-Allow-Headers": "Content-Type",
             "Access-Control-Allow-Methods": "OPTIONS, POST",
+            "Access-Control-Expose-Headers": "Retry-After",
             **(headers or {}),
         },
         "body": "" if body is None else json.dumps(body, ensure_ascii=True, allow_nan=False),

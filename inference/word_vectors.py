@@ -62,18 +62,19 @@ class BrokenVectorError(VectorsError):
 
 
 def encode_vector(vector: np.ndarray, format: str = "float32") -> dict[str, Any]:
-    """Return `vector` (length,) as a DynamoDB attribute value in one of FORMATS.
+    """Return `vector` (length,), finite float32 numbers, as a DynamoDB attribute value in one of FORMATS.
 
     Raises ValueError when float16 can't hold a value.
     """
     if format == "list":
         return {"L": [{"N": str(value)} for value in vector.astype(np.float32)]}
-    dtype = {"float32": "<f4", "float16": "<f2"}[format]
+    if format == "float32":
+        return {"B": vector.astype("<f4", copy=False).tobytes()}
     with np.errstate(over="ignore"):
-        encoded = vector.astype(dtype)
-    if not np.isfinite(encoded).all():
+        half = vector.astype("<f2")
+    if not np.isfinite(half).all():
         raise ValueError(f"a value is out of the range of {format}")
-    return {"B": encoded.tobytes()}
+    return {"B": half.tobytes()}
 
 
 def decode_vector(attribute: dict[str, Any], length: int) -> np.ndarray:

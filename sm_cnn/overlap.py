@@ -56,9 +56,7 @@ def fit(questions: Sequence[Question]) -> dict[str, Any]:
     return {**overlap, "mean": raw.mean(0, np.float64).tolist(), "scale": scale.tolist()}
 
 
-def features(
-    overlap: Mapping[str, Any], question: Sequence[str], answers: Sequence[Sequence[str]]
-) -> np.ndarray:
+def features(overlap: Mapping[str, Any], question: Sequence[str], answers: Sequence[Sequence[str]]) -> np.ndarray:
     """Return the overlap features of each answer with the question, float32 (answers, 4).
 
     The columns: share of the question's words that the answer has, the same weighted by idf, and both
@@ -99,9 +97,7 @@ def _stems(words: Iterable[str]) -> dict[str, str]:
 
 @lru_cache(maxsize=50_000)
 def _stem(word: str) -> str:
-    return str(
-        EnglishStemmer().stemWord(word)
-    )  # a stemmer of its own, as one can't be shared between threads
+    return str(EnglishStemmer().stemWord(word))  # a stemmer of its own, as one can't be shared between threads
 
 
 @lru_cache(maxsize=2)
