@@ -8,6 +8,7 @@ Key `word` (S), attribute `vector`, one of
 - list: a list of numbers, the format of tables made before the binary ones.
 """
 
+import binascii
 import random
 import threading
 import time
@@ -38,7 +39,7 @@ TRANSIENT_ERRORS = frozenset(
     "ServiceUnavailable SlowDown ThrottledException Throttling ThrottlingException TooManyRequestsException".split()
 )
 # Not reached, cut off, or answered with something other than DynamoDB's JSON.
-CONNECTION_ERRORS = (HTTPClientError, NoConnectionError, ChecksumError, ResponseParserError)
+CONNECTION_ERRORS = (HTTPClientError, NoConnectionError, ChecksumError, ResponseParserError, binascii.Error)
 # Mended by a client that reads its credentials anew, or by signing again once the clock is right.
 STALE_CREDENTIALS = frozenset(
     "ExpiredToken ExpiredTokenException InvalidClientTokenId InvalidSignatureException RequestExpired "
