@@ -142,13 +142,13 @@ def test_credentials_that_ran_out_are_read_anew_within_the_request(
 def test_a_process_that_was_frozen_until_its_connections_died_answers_on_a_new_one(
     dynamodb_through: FaultyDynamoDB,
 ) -> None:
-    """Eight idle connections whose other end says nothing cost one timeout, not eight."""
+    """Several idle connections whose other end says nothing cost one timeout, not one each."""
     fields = {"input": [" ".join(vocabulary()[start : start + 200]) for start in range(0, 1000, 200)]}
     expected = answer(PAIR)
     assert answer(fields)[0] == 200
     last = next(dynamodb_through.connections)
     dynamodb_through.fault = lambda exchange: faults.silent if exchange.connection_number <= last else None
-    assert last > 8
+    assert last > 4
     started = time.monotonic()
     assert answer(PAIR) == expected
     assert time.monotonic() - started < 6
