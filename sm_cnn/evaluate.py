@@ -25,7 +25,7 @@ from inference.word_vectors import embed
 from sm_cnn import overlap
 from sm_cnn.dataset import Question, read_questions
 from utils.endpoint import body, post_all, split
-from utils.script import run
+from utils.script import ScriptError, run
 from utils.vector_file import load_vectors
 
 
@@ -87,7 +87,7 @@ def map_mrr(questions: Sequence[Question], scores: Sequence[np.ndarray]) -> tupl
             qrels[str(number)] = dict(zip(ids, question.labels, strict=True))
             rankings[str(number)] = dict(zip(ids, np.round(row.astype(float), 5).tolist(), strict=True))
     if not qrels:
-        raise ValueError("no question has a relevant answer: there is nothing to measure")
+        raise ScriptError("no question has a relevant answer: there is nothing to measure")
     measured = ir_measures.calc_aggregate([AP, RR], qrels, rankings)
     return float(measured[AP]), float(measured[RR])
 
