@@ -21,6 +21,7 @@ import numpy as np
 
 from inference.word_vectors import encode_vector
 from utils.vector_file import read_vectors
+from utils.vector_table import create_table
 
 SCRIPT = Path(__file__).parents[1] / "utils/upload_word_vectors_to_dynamo.py"
 PUBLISHED_PAUSE = 3.0  # seconds
@@ -81,10 +82,7 @@ def main() -> None:
         print(f"uploader: {words:,} words in {wall:.1f} s, {words / wall:,.0f} words/s; it kept {busy:.2f} cores busy")
         if arguments.server:
             print(f"the server kept {(cpu_of(arguments.server) - server) / wall:.2f} cores busy")
-        subprocess.run(
-            [sys.executable, str(SCRIPT), str(path), "published", "--create-table", "--wordlist", os.devnull],
-            check=True,
-        )
+        create_table(boto3.client("dynamodb"), "published")
         rate = published_rate(path, arguments.rounds)
         hours = words / rate / 3600
         print(f"one request at a time, {PUBLISHED_PAUSE:.0f} s pause: {rate:.1f} words/s, all of them in {hours:.1f} h")
