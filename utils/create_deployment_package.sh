@@ -76,9 +76,15 @@ case $version in
 esac
 model_file=${model_file:-$root/$model.model}
 [[ -f $model_file ]] || fail "$model_file: no such file; train one with python -m $model.train, or name one with --model"
+[[ $runtime != torch || $model_file != *.onnx ]] || misuse "$model_file is for --runtime onnx"
 output=${output:-$root/build/$model.zip}
 python=${PYTHON:-$([[ -x $root/.venv/bin/python ]] && echo "$root/.venv/bin/python" || echo python3)}
 export PYTHONPATH=$root PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
+needed=botocore
+if [[ $runtime != none ]]; then needed+=", pip, elftools"; fi
+if [[ $runtime == onnx && $model_file != *.onnx ]]; then needed+=", torch, onnx, onnxscript"; fi
+"$python" -c "import importlib.util, sys; sys.exit(not all(map(importlib.util.find_spec, '$needed'.split(', '))))" 2>/dev/null ||
+    fail "$python has not all of $needed; make an environment with requirements-dev.txt and name its interpreter in PYTHON"
 
 mkdir -p "$(dirname "$output")"
 work=$(mktemp -d "$(dirname "$output")/.package.XXXXXX")
@@ -106,7 +112,7 @@ else
     cp "$model_file" "$package/$model.model"
 fi
 
-pin() { grep -hm 1 "^$1==" "$root/requirements.txt" "$root/requirements-dev.txt"; }
+pin() { grep -ohm 1 "^$1==[^ ;]*" "$root/requirements.txt" "$root/requirements-dev.txt"; }
 
 # Unpack wheels for the target into the package: install [pip options] requirement...
 install() {

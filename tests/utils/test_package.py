@@ -89,12 +89,24 @@ def test_wheels_that_can_not_be_had_are_one_line(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_an_onnx_file_is_not_for_the_torch_runtime(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").touch()
+    result = run("sm_cnn", "--model", tmp_path / "m.onnx", "--output", tmp_path / "p.zip")
+    assert result.returncode == 2 and "m.onnx is for --runtime onnx" in result.stderr
+
+
+def test_an_interpreter_without_what_it_takes_is_one_line(tmp_path: Path) -> None:
+    result = run("sm_cnn", "--runtime", "onnx", "--output", tmp_path / "p.zip", PYTHON="/bin/false")
+    assert result.returncode == 1
+    assert "/bin/false has not all of" in result.stderr and result.stderr.count("\n") == 1
+
+
 def test_an_interrupted_build_leaves_what_was_there(tmp_path: Path) -> None:
     output = tmp_path / "out" / "p.zip"
     output.parent.mkdir()
     output.write_bytes(b"the one before")
     hanging = tmp_path / "python"
-    hanging.write_text(f"#!/bin/sh\ntouch {tmp_path}/reached\nexec sleep 60\n")
+    hanging.write_text(f"#!/bin/sh\n[ $1 = -c ] && exit\ntouch {tmp_path}/reached\nexec sleep 60\n")
     hanging.chmod(0o755)
     process = subprocess.Popen(
         [SCRIPT, "sm_cnn", "--runtime", "none", "--output", output],
