@@ -17,7 +17,7 @@ from inference.model_file import Model
 from sm_cnn.dataset import read_questions
 from sm_cnn.evaluate import cut, map_mrr, scores, words_of
 from utils.script import run
-from utils.training import load_vectors
+from utils.vector_file import load_vectors
 
 
 def without(model: Model, *halves: str) -> Model:
