@@ -23,7 +23,7 @@ from inference import model_file
 from inference.model_file import ModelFileError
 from inference.word_vectors import WordVectors
 from tests.conftest import ROOT
-from tests.faults.conftest import size
+from tests.faults.conftest import FULL, size
 from utils import generate_vocab, get_most_frequent_words, training, word2vec_bin_to_txt
 from utils.package_zip import write_zip
 
@@ -208,6 +208,21 @@ def test_a_table_of_another_dim_is_an_error_and_never_a_prediction(
     for record in caplog.records:
         assert "table words, 1 words to read: word 'good': " in record.getMessage()
         assert record.getMessage().endswith("of 50 numbers") or record.getMessage().endswith(f"{dim} numbers, not 50")
+
+
+@pytest.mark.skipif(not FULL, reason="exporting takes long: FAULTS=full")
+def test_an_onnx_file_cut_short_or_of_another_model_is_refused(tmp_path: Path) -> None:
+    path, output = tmp_path / "whole.onnx", tmp_path / "m.onnx"
+    export = [sys.executable, ROOT / "utils/export_onnx.py", "kim_cnn", MODELS["kim_cnn"], path]
+    subprocess.run(export, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
+    data = path.read_bytes()
+    for end in {0, 1, len(data) - 1, *random.Random(1).sample(range(len(data)), 300)}:
+        output.write_bytes(data[:end])
+        refused(output, "kim_cnn", "not a model file")
+    refused(path, "sm_cnn", "holds a kim_cnn, not a sm_cnn")
+    words = np.ones((1, 7, 50), np.float32), np.array([7])
+    expected = model_file.load(MODELS["kim_cnn"], "kim_cnn").forward(*words)
+    np.testing.assert_allclose(model_file.load(path, "kim_cnn").forward(*words), expected, atol=1e-5)
 
 
 @contextmanager
