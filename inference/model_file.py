@@ -11,7 +11,6 @@ import importlib
 import io
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,20 +58,15 @@ def save(path: Path, architecture: str, config: dict[str, Any], state_dict: dict
     """Write a model file; it stands under `path` whole or not at all."""
     import torch
 
+    from utils.whole_file import whole_file  # not at the top: a deployment package only reads
+
     content = {"architecture": architecture, "config": config, "state_dict": state_dict}
     if overlap is not None:
         content["overlap"] = overlap
     written = io.BytesIO()
     torch.save(content, written)  # to memory, as of a full disk it says "unexpected pos 1600 vs 1494"
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
-        try:
-            temporary.write(written.getbuffer())
-            temporary.close()
-            Path(temporary.name).chmod(0o644)
-            Path(temporary.name).replace(path)
-        except BaseException:
-            Path(temporary.name).unlink(missing_ok=True)
-            raise
+    with whole_file(path) as file:
+        file.write(written.getbuffer())
 
 
 def find(architecture: str) -> Path:

@@ -12,7 +12,6 @@ import contextlib
 import io
 import json
 import logging
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from torch.export import Dim
 
 from inference import model_file
 from utils.script import run
+from utils.whole_file import whole_file
 
 OPSET = 18  # what the exporter itself writes; older ones are converted
 
@@ -86,15 +86,8 @@ def main() -> int:
     parser.add_argument("output", type=Path, help="the *.onnx file to write")
     arguments = parser.parse_args()
     graph = export(arguments.model, arguments.architecture)
-    with tempfile.NamedTemporaryFile(dir=arguments.output.parent, prefix=".onnx.", delete=False) as temporary:
-        try:
-            temporary.write(graph.SerializeToString(deterministic=True))
-            temporary.close()
-            Path(temporary.name).chmod(0o644)
-            Path(temporary.name).replace(arguments.output)
-        except BaseException:
-            Path(temporary.name).unlink(missing_ok=True)
-            raise
+    with whole_file(arguments.output) as file:
+        file.write(graph.SerializeToString(deterministic=True))
     return 0
 
 

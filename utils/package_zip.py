@@ -7,12 +7,12 @@ Example:
 """
 
 import argparse
-import tempfile
 import zipfile
 from collections import defaultdict
 from pathlib import Path
 
 from utils.script import ScriptError, run
+from utils.whole_file import whole_file
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -30,20 +30,12 @@ def write_zip(folder: Path, output: Path) -> list[zipfile.ZipInfo]:
     unzipped = sum(path.stat().st_size for path in files)
     if unzipped > UNZIPPED_LIMIT:
         raise ScriptError(f"{unzipped:,} bytes unzipped are over Lambda's limit of {UNZIPPED_LIMIT:,}")
-    with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as temporary:
-        try:
-            with zipfile.ZipFile(temporary, "w") as archive:
-                for path in files:
-                    entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
-                    entry.compress_type = zipfile.ZIP_STORED if path.suffix == ".zst" else zipfile.ZIP_DEFLATED
-                    entry.external_attr = 0o100755 << 16 if path.stat().st_mode & 0o100 else 0o100644 << 16
-                    archive.writestr(entry, path.read_bytes(), compresslevel=9)
-            temporary.close()
-            Path(temporary.name).chmod(0o644)
-            Path(temporary.name).replace(output)
-        except BaseException:
-            Path(temporary.name).unlink(missing_ok=True)
-            raise
+    with whole_file(output) as file, zipfile.ZipFile(file, "w") as archive:
+        for path in files:
+            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
+            entry.compress_type = zipfile.ZIP_STORED if path.suffix == ".zst" else zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o100755 << 16 if path.stat().st_mode & 0o100 else 0o100644 << 16
+            archive.writestr(entry, path.read_bytes(), compresslevel=9)
     return archive.infolist()
 
 

@@ -5,7 +5,6 @@ import gzip
 import io
 import os
 import sys
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from inference.model_file import ModelFileError
 from utils.vector_file import VectorFileError
+from utils.whole_file import whole_file
 
 
 class ScriptError(Exception):
@@ -85,14 +85,7 @@ def open_output(name: str | Path) -> Iterator[IO[str]]:
         sys.stdout.flush()
         return
     path = Path(name)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
-        try:
-            packed = gzip.GzipFile("", "wb", fileobj=temporary, mtime=0) if path.suffix == ".gz" else temporary
-            with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text:
-                yield text
-            temporary.close()  # GzipFile leaves it open
-            Path(temporary.name).chmod(0o644)
-            Path(temporary.name).replace(path)
-        except BaseException:
-            Path(temporary.name).unlink(missing_ok=True)
-            raise
+    with whole_file(path) as file:
+        packed = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if path.suffix == ".gz" else file
+        with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text:
+            yield text
