@@ -7,14 +7,23 @@ BIN := .venv/bin
 SAM := .venv/sam/bin
 RUN_LOCALLY := $(BIN)/python utils/local_cloud.py --port $(PORT) --
 
-.PHONY: demo serve test lint clean help
+VERSION = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+ARCH = $(patsubst aarch64,arm64,$(shell uname -m))
+
+.PHONY: help demo serve test test-faults package deploy bench lint lock audit clean
 
 help:
-	@echo "make demo    answer both sample requests on a cloud on this machine"
-	@echo "make serve   the same, and stay up with the demo page until Ctrl-C"
-	@echo "make test    run the tests"
-	@echo "make lint    check style, types and the template"
-	@echo "make clean   remove what make made"
+	@echo "make demo         answer both sample requests on a cloud on this machine"
+	@echo "make serve        the same, and stay up with the demo page until Ctrl-C"
+	@echo "make test         run the tests; of the fault tests a sample"
+	@echo "make test-faults  run all fault tests, for about half an hour"
+	@echo "make package      build all deployment packages for this machine, and prove that they run"
+	@echo "make deploy       build the packages for Lambda and deploy them to your AWS account"
+	@echo "make bench        measure what the README reports of requests"
+	@echo "make lint         check style, types and the template"
+	@echo "make lock         write requirements.lock anew"
+	@echo "make audit        ask for known vulnerabilities of what is locked"
+	@echo "make clean        remove what make made"
 
 demo: .venv/installed
 	@$(RUN_LOCALLY) utils/demo.sh
@@ -24,6 +33,25 @@ serve: .venv/installed
 
 test: .venv/installed
 	$(BIN)/pytest
+
+test-faults: .venv/installed
+	FAULTS=full $(BIN)/pytest tests/faults
+
+# For the Python of .venv, which can run them here, whatever Lambda has.
+package: .venv/installed
+	@for runtime in torch onnx; do for model in sm_cnn kim_cnn; do \
+		utils/create_deployment_package.sh $$model --runtime $$runtime --arch $(ARCH) --python $(VERSION) \
+			--output build/$$runtime/$$model.zip || exit 1; done; done
+	PACKAGES=build $(BIN)/pytest -m package
+
+deploy: .venv/installed
+	@for model in sm_cnn kim_cnn; do utils/create_deployment_package.sh $$model || exit 1; done
+	$(BIN)/python utils/deploy.py up
+
+bench: .venv/installed
+	$(BIN)/python bench/warm_request.py
+	$(BIN)/python bench/ranking.py
+	$(BIN)/python bench/growth.py
 
 lint: .venv/installed $(SAM)/sam
 	$(BIN)/ruff check .
@@ -37,7 +65,7 @@ clean:
 
 # torch first, from PyTorch's index of CPU builds: elsewhere the Linux build brings gigabytes of CUDA along.
 # Where that index can't be reached, pip's own configuration decides.
-.venv/installed: requirements.txt requirements-dev.txt pyproject.toml
+.venv/installed: requirements.lock requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@command -v curl >/dev/null || { echo "curl is needed: install it first" >&2; exit 1; }
@@ -45,8 +73,8 @@ clean:
 	@echo "installing into .venv"
 	@torch=$$(grep '^torch==' requirements.txt); \
 		$(BIN)/pip install -qq --retries 1 --timeout 10 --no-deps --index-url $(TORCH_INDEX) $$torch 2>/dev/null || \
-		$(BIN)/pip install -qq $$torch
-	@$(BIN)/pip install -qq -r requirements-dev.txt
+		$(BIN)/pip install -qq --no-deps $$torch
+	@$(BIN)/pip install -qq --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/pip install -qq --no-deps -e .
 	@touch $@
 
@@ -54,3 +82,18 @@ clean:
 $(SAM)/sam: .venv/installed
 	@$(PYTHON) -m venv .venv/sam
 	@.venv/sam/bin/pip install -qq aws-sam-cli==1.170.0
+
+# torch is not in the lock, as its builds differ from index to index; what only its CUDA builds want is left out.
+CUDA := cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvshmem-cu13 triton
+lock: .venv/installed
+	@$(PYTHON) -m venv .venv/uv
+	@.venv/uv/bin/pip install -qq uv==0.13.9
+	@printf '%s\n' $(CUDA) > .venv/uv/excluded.txt
+	.venv/uv/bin/uv pip compile requirements-dev.txt --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-package torch --excludes .venv/uv/excluded.txt --no-annotate \
+		--custom-compile-command "make lock" --output-file requirements.lock
+
+audit: .venv/installed
+	@$(PYTHON) -m venv .venv/audit
+	@.venv/audit/bin/pip install -qq pip-audit==2.10.1
+	.venv/audit/bin/pip-audit --requirement requirements.lock --disable-pip

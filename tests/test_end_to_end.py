@@ -340,7 +340,7 @@ def test_a_caller_without_credentials_is_no_administrator(cloud: Cloud) -> None:
     stranger = boto3.client(
         "dynamodb",
         endpoint_url=cloud.environment["AWS_ENDPOINT_URL"],
-        aws_access_key_id="AKIASTRANGER00000000",
+        aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
         aws_secret_access_key="none",
     )
     with pytest.raises(ClientError, match=r"invalid|denied|not authorized"):

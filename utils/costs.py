@@ -7,7 +7,6 @@ import numpy as np
 # us-east-1, on demand, in force since 2024-11-01: https://aws.amazon.com/dynamodb/pricing/on-demand/
 PRICES_OF = "us-east-1, on demand, since 2024-11-01"
 DOLLARS_PER_WRITE_UNIT = 0.625e-6
-DOLLARS_PER_READ_UNIT = 0.125e-6
 DOLLARS_PER_GB_IMPORTED = 0.15  # of uncompressed source data
 DOLLARS_PER_GB_MONTH = 0.25  # beyond the first 25 GB of an account, which are free
 

@@ -98,7 +98,7 @@ def test_the_world_reads_the_page_and_nothing_else(cloud: Cloud, page_url: str) 
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(closed)
     stranger = boto3.client(
-        "s3", endpoint_url=endpoint, aws_access_key_id="AKIASTRANGER00000000", aws_secret_access_key="none"
+        "s3", endpoint_url=endpoint, aws_access_key_id="AKIAIOSFODNN7EXAMPLE", aws_secret_access_key="none"
     )
     with pytest.raises(ClientError):
         stranger.put_object(Bucket=PAGE_BUCKET, Key="with-page/index.html", Body=b"defaced")
