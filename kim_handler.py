@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from inference import gateway, model_file, snapstart
-from inference.word_vectors import WordVectors, dynamodb_client, embed
+from inference.dynamodb import dynamodb_client
+from inference.word_vectors import WordVectors, embed
 
 started = time.perf_counter()
 MODEL = model_file.load(Path(os.environ.get("MODEL_PATH", Path(__file__).with_name("kim_cnn.model"))), "kim_cnn")

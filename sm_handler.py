@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from inference import gateway, model_file, snapstart
-from inference.word_vectors import WordVectors, dynamodb_client, embed
+from inference.dynamodb import dynamodb_client
+from inference.word_vectors import WordVectors, embed
 from sm_cnn import overlap
 
 started = time.perf_counter()

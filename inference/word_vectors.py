@@ -15,9 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 import numpy as np
-from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 
 FORMATS = ("float32", "float16", "list")
@@ -106,25 +104,6 @@ def _can_be_a_key(word: str) -> bool:
         return 0 < len(word.encode()) <= KEY_BYTES
     except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and UTF-8 can't
         return False
-
-
-def dynamodb_client() -> Any:
-    """Return the DynamoDB client for reads: short timeouts, a pool for parallel batches, no retries of its own.
-
-    Retries are WordVectors' business, where UnprocessedKeys and errors share one backoff and one deadline.
-    Region, credentials and endpoint come from the environment, as for every AWS tool.
-    """
-    return boto3.Session().client(  # not the default session, whose credentials a SnapStart snapshot would keep
-        "dynamodb",
-        config=Config(
-            connect_timeout=1,
-            read_timeout=2,
-            max_pool_connections=PARALLEL_BATCHES,
-            parameter_validation=False,
-            retries={"total_max_attempts": 1},
-            tcp_keepalive=True,
-        ),
-    )
 
 
 class WordVectors:
