@@ -90,13 +90,23 @@ def embed(
     (sentences,), their lengths in words. A word that `vectors` has no vector for is the zero vector.
     """
     lengths = np.array([len(sentence) for sentence in sentences], np.int64)
-    words = np.zeros((len(sentences), int(lengths.max(initial=0)), length), np.float32)
-    for row, sentence in zip(words, sentences, strict=True):
-        for place, word in enumerate(sentence):
-            vector = vectors.get(word)
-            if vector is not None:
-                row[place] = vector
-    return words, lengths
+    time = int(lengths.max(initial=0))
+    zero = np.zeros(length, np.float32)
+    rows: list[Any] = []
+    for sentence in sentences:
+        rows += [zero if (vector := vectors.get(word)) is None else vector for word in sentence]
+        rows += [zero] * (time - len(sentence))
+    joined = bytearray().join(rows)  # in half the time of assigning row by row
+    return np.frombuffer(joined, np.float32).reshape(len(sentences), time, length), lengths
+
+
+def by_length(sentences: Sequence[Sequence[str]], size: int = 32) -> list[np.ndarray]:
+    """Return the rows of all sentences as groups of up to `size` of like length, each int64.
+
+    Embedded group by group, a long sentence pads its likes and not a hundred short ones.
+    """
+    order = np.argsort([len(sentence) for sentence in sentences], kind="stable")
+    return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 def _can_be_a_key(word: str) -> bool:
