@@ -23,8 +23,6 @@ def convolve_and_pool(
     if lengths is not None:
         window = torch.arange(response.shape[2], device=words.device)
         past_end = window >= (lengths + width - 1).unsqueeze(1)  # (batch, windows)
-        # An addition, as masked_fill with a mask to broadcast takes as long as the convolution.
-        response = response + torch.zeros_like(past_end, dtype=words.dtype).masked_fill(past_end, -torch.inf).unsqueeze(
-            1
-        )
+        # Added, as masked_fill with a mask to broadcast takes as long as the convolution.
+        response += torch.zeros_like(past_end, dtype=words.dtype).masked_fill(past_end, -torch.inf).unsqueeze(1)
     return activation(response.amax(2))

@@ -100,7 +100,7 @@ def embed(
     return np.frombuffer(joined, np.float32).reshape(len(sentences), time, length), lengths
 
 
-def by_length(sentences: Sequence[Sequence[str]], size: int = 32) -> list[np.ndarray]:
+def by_length(sentences: Sequence[Sequence[str]], size: int = 25) -> list[np.ndarray]:
     """Return the rows of all sentences as groups of up to `size` of like length, each int64.
 
     Embedded group by group, a long sentence pads its likes and not a hundred short ones.
