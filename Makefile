@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 4566
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
+SAM := .venv/sam/bin
 RUN_LOCALLY := $(BIN)/python utils/local_cloud.py --port $(PORT) --
 
 .PHONY: demo serve test lint clean help
@@ -24,11 +25,12 @@ serve: .venv/installed
 test: .venv/installed
 	$(BIN)/pytest
 
-lint: .venv/installed
+lint: .venv/installed $(SAM)/sam
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
+	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(SAM)/sam validate --lint --template template.yaml
 
 clean:
 	rm -rf .venv build *.egg-info
@@ -43,7 +45,12 @@ clean:
 	@echo "installing into .venv"
 	@torch=$$(grep '^torch==' requirements.txt); \
 		$(BIN)/pip install -qq --retries 1 --timeout 10 --no-deps --index-url $(TORCH_INDEX) $$torch 2>/dev/null || \
-		$(BIN)/pip install -q $$torch
-	@$(BIN)/pip install -q -r requirements-dev.txt
-	@$(BIN)/pip install -q --no-deps -e .
+		$(BIN)/pip install -qq $$torch
+	@$(BIN)/pip install -qq -r requirements-dev.txt
+	@$(BIN)/pip install -qq --no-deps -e .
 	@touch $@
+
+# In an environment of its own, as it pins another boto3.
+$(SAM)/sam: .venv/installed
+	@$(PYTHON) -m venv .venv/sam
+	@.venv/sam/bin/pip install -qq aws-sam-cli==1.170.0

@@ -2,7 +2,6 @@
 
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,14 @@ from inference.dynamodb import dynamodb_client
 from inference.word_vectors import WordVectors, by_length, embed
 
 started = time.perf_counter()
-MODEL = model_file.load(Path(os.environ.get("MODEL_PATH", Path(__file__).with_name("kim_cnn.model"))), "kim_cnn")
+MODEL = model_file.load(model_file.find("kim_cnn"), "kim_cnn")
 VECTORS = WordVectors(
     dynamodb_client(),
     os.environ.get("WORD_VECTORS_TABLE", "word-vectors"),
     MODEL.vector_length,
-    int(os.environ.get("WORD_CACHE_SIZE", 10_000)),
+    gateway.whole_number("WORD_CACHE_SIZE", 10_000),
 )
-load_seconds = [time.perf_counter() - started]  # taken by the first request to be served
+load_seconds = iter([time.perf_counter() - started])  # taken by the first request to be served
 
 
 @gateway.endpoint
@@ -47,7 +46,7 @@ def handler(fields: dict[str, Any], deadline: float) -> dict[str, Any]:
         "unknown_words": [word for word, vector in vectors.items() if vector is None],
         "t_overall": time.perf_counter() - t0,
         "t_sent_embedding": t1 - t0,
-        "t_load_model": load_seconds.pop() if load_seconds else 0.0,
+        "t_load_model": next(load_seconds, 0.0),
         "t_inference": t2 - t1,
     }
 

@@ -34,7 +34,7 @@ from botocore.httpsession import get_cert_path
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
-CONNECT_TIMEOUT, READ_TIMEOUT = 1.0, 2.0  # seconds
+CONNECT_TIMEOUT, READ_TIMEOUT = 1.0, 2.0  # seconds a try waits for a connection, and for each part of an answer
 CONTENT_TYPE, TARGET = "application/x-amz-json-1.0", "DynamoDB_20120810.BatchGetItem"
 
 
@@ -47,10 +47,10 @@ class DynamoDB:
 
     def __init__(self, credentials: Credentials | None, region: str, endpoint_url: str, ca_bundle: str):
         """Talk to the service at `endpoint_url`, whose certificate `ca_bundle` vouches for."""
+        self._idle: list[HTTPConnection] = []
         self._credentials, self._region, self._url = credentials, region, endpoint_url
         self._host = urlsplit(endpoint_url)
         self._tls = ssl.create_default_context(cafile=ca_bundle) if self._host.scheme == "https" else None
-        self._idle: list[HTTPConnection] = []
 
     def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
         """Return the service's answer, binary attributes as bytes.
@@ -75,6 +75,10 @@ class DynamoDB:
         """Close the idle connections; the next call opens one."""
         while self._idle:
             self._idle.pop().close()
+
+    def __del__(self) -> None:
+        """Close the idle connections of a client that was replaced."""
+        self.close()
 
     def _exchange(self, body: bytes) -> tuple[int, bytes]:
         """Send a signed request; return the answer's status and body."""

@@ -9,16 +9,23 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from inference.tokenizer import tokenize
-from inference.word_vectors import VectorsUnavailableError
+from inference.word_vectors import VectorsError, VectorsUnavailableError
+
+
+def whole_number(name: str, default: int) -> int:
+    """Return the environment variable `name`, a whole number of at least 0; raise ValueError if it is not one."""
+    value = os.environ.get(name, str(default))
+    if not (value.isascii() and value.isdigit()):
+        raise ValueError(f"the environment variable {name} is {value!r}; set it to a whole number, 0 or more")
+    return int(value)
+
 
 CORS_ALLOW_ORIGIN = os.environ.get("CORS_ALLOW_ORIGIN", "*")
-# They bound the work of a request before any vector is read: at most 128 × 256 words, 328 batches.
-MAX_BODY_BYTES = int(os.environ.get("MAX_BODY_BYTES", 128 * 1024))
-MAX_SENTENCES = int(os.environ.get("MAX_SENTENCES", 128))
-MAX_WORDS = int(os.environ.get("MAX_WORDS", 256))
+# They bound the work of a request before any vector is read.
+MAX_BODY_BYTES = whole_number("MAX_BODY_BYTES", 128 * 1024)
+MAX_SENTENCES = whole_number("MAX_SENTENCES", 128)
+MAX_WORDS = whole_number("MAX_WORDS", 256)
 
 TIME_TO_ANSWER = 1.0  # seconds kept back from the invocation's remaining time for the model and the answer
 PATIENCE = 10.0  # seconds a request waits for its vectors at most, however long the function may run
@@ -56,11 +63,11 @@ def endpoint(predict: Predict) -> Handler:
         except RequestError as error:
             return _response(error.status, {"error": str(error)}, error.headers)
         except VectorsUnavailableError as error:
-            logger.error("word vectors unavailable: %s", error)
+            logger.error("word vectors unavailable: %s", error)  # one line: table, words, cause
             message = "the word vectors can't be read right now; try again in a second"
             return _response(503, {"error": message}, {"Retry-After": "1"})
-        except ClientError as error:
-            logger.error("word vectors refused: %s", error)  # names the operation, and the permission missed
+        except VectorsError as error:
+            logger.error("word vectors unusable: %s", error)
         except Exception:
             logger.exception("request failed")
         return _response(500, {"error": "the request failed inside the service; its log says why"})
@@ -85,6 +92,8 @@ def sentences(fields: dict[str, Any], name: str) -> tuple[list[str], list[list[s
     if len(value) > MAX_SENTENCES:
         raise RequestError(400, f"{name} has {len(value)} strings; send at most {MAX_SENTENCES} a request")
     texts = [_text(item, f"{name}[{index}]", "a string") for index, item in enumerate(value)]
+    if sum(map(len, texts)) > MAX_BODY_BYTES:
+        raise _too_large(name)
     return texts, [_words(text, f"{name}[{index}]") for index, text in enumerate(texts)], True
 
 
@@ -97,7 +106,13 @@ def _field(fields: dict[str, Any], name: str) -> Any:
 def _text(value: Any, name: str, expected: str) -> str:
     if not isinstance(value, str):
         raise RequestError(400, f"{name} is {_json_type(value)}; send {expected}")
+    if len(value) > MAX_BODY_BYTES:  # in a direct invocation, which has no body to measure
+        raise _too_large(name)
     return value
+
+
+def _too_large(name: str) -> RequestError:
+    return RequestError(413, f"{name} is over {MAX_BODY_BYTES} bytes; send less at a time")
 
 
 def _words(text: str, name: str) -> list[str]:
@@ -127,7 +142,7 @@ def _method(event: Any) -> str:
 def _fields(event: Any) -> dict[str, Any]:
     """Return the fields a request carries, in its JSON body or, invoked directly, in the event itself."""
     if (method := _method(event)) != "POST":
-        raise RequestError(405, f"method {method} is not served; use POST", {"Allow": "OPTIONS, POST"})
+        raise RequestError(405, f"method {method[:10]} is not served; use POST", {"Allow": "OPTIONS, POST"})
     if not isinstance(event, dict):
         raise RequestError(400, f"the event is {_json_type(event)}; send a JSON object")
     if "body" not in event and "requestContext" not in event and "httpMethod" not in event:
@@ -138,11 +153,11 @@ def _fields(event: Any) -> dict[str, Any]:
     if not isinstance(body, str) or not body:
         raise RequestError(400, "the request has no body; send a JSON object")
     if len(body) > 4 * MAX_BODY_BYTES // 3 + 4:
-        raise RequestError(413, f"the body is over {MAX_BODY_BYTES} bytes; send less at a time")
+        raise _too_large("the body")
     try:
         data = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
         if len(data) > MAX_BODY_BYTES:
-            raise RequestError(413, f"the body is over {MAX_BODY_BYTES} bytes; send less at a time")
+            raise _too_large("the body")
         fields = json.loads(data)
     except (binascii.Error, ValueError, RecursionError):
         raise RequestError(400, "the body is not JSON in UTF-8; send a JSON object") from None
@@ -165,8 +180,9 @@ def _response(status: int, body: Any, headers: dict[str, str] | None = None) -> 
             "Access-Control-Allow-Origin": CORS_ALLOW_ORIGIN,
             "Access-Control-Allow-Headers": "Content-Type",
             "Access-Control-Allow-Methods": "OPTIONS, POST",
+            "Access-Control-Expose-Headers": "Retry-After",
             **(headers or {}),
         },
-        "body": "" if body is None else json.dumps(body, ensure_ascii=True),
+        "body": "" if body is None else json.dumps(body, ensure_ascii=True, allow_nan=False),
         "isBase64Encoded": False,
     }

@@ -1,18 +1,25 @@
-"""Model files in and out: a *.model file is read into a function from numpy arrays to numpy logits.
+"""Model files in and out: a *.model or *.onnx file is read into a function from numpy arrays to numpy logits.
 
 A *.model file is `torch.save` of plain data: `architecture`, `config` (all that rebuilds the module),
 `state_dict` and, for SM-CNN with overlap features, `overlap`. It is read with `weights_only=True`: a model
-file can't run code.
+file can't run code. An *.onnx file, made of a *.model file by utils/export_onnx.py, is run by ONNX Runtime
+without torch; `architecture`, `config` and `overlap` are JSON in its metadata.
 """
 
+import gc
 import importlib
+import json
+import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from inference import libtorch
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,7 +27,7 @@ if TYPE_CHECKING:
 MODULES = {"kim_cnn": ("kim_cnn.model", "KimCNN"), "sm_cnn": ("sm_cnn.model", "SMCNN")}
 
 
-class ModelFileError(Exception):
+class ModelFileError(ValueError):
     """A model file that can't be read, or is not what was asked for; the message names the file."""
 
 
@@ -64,21 +71,38 @@ def save(path: Path, architecture: str, config: dict[str, Any], state_dict: dict
             raise
 
 
+def find(architecture: str) -> Path:
+    """Return where the model file of `architecture` is: $MODEL_PATH, else beside the handlers."""
+    if path := os.environ.get("MODEL_PATH"):
+        return Path(path)
+    model = Path(__file__).parents[1] / f"{architecture}.model"
+    onnx = model.with_suffix(".onnx")  # in a package without torch, in the model file's place
+    return onnx if onnx.exists() and not model.exists() else model
+
+
 def load(path: Path, architecture: str) -> Model:
     """Read the model file at `path`, which must hold `architecture`; raise ModelFileError if it does not."""
-    import torch
+    if not path.exists():
+        raise ModelFileError(f"{path}: no such file; train one or set MODEL_PATH")
+    if path.suffix == ".onnx":
+        return _load_onnx(path, architecture)
+    module, content = read(path, architecture)
+    return serve(module, content["config"], content.get("overlap"))
+
+
+def read(path: Path, architecture: str) -> tuple["nn.Module", dict[str, Any]]:
+    """Return the PyTorch module of a *.model file, ready to evaluate, and the file's content."""
+    with _import_at_ease():
+        libtorch.load()
+        import torch
 
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ModelFileError(f"{path}: no such file; train one or set MODEL_PATH") from None
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise ModelFileError(f"{path}: not a model file ({type(error).__name__}: {reason})") from error
+        raise _unreadable(path, error) from error
     if not isinstance(content, dict) or not {"architecture", "config", "state_dict"} <= content.keys():
         raise ModelFileError(f"{path}: not a model file (no architecture, config and state_dict in it)")
-    if content["architecture"] != architecture:
-        raise ModelFileError(f"{path}: holds a {content['architecture']}, not a {architecture}")
+    _check_architecture(path, content["architecture"], architecture)
     try:
         module = build(architecture, content["config"])
         module.load_state_dict(content["state_dict"])
@@ -86,8 +110,7 @@ def load(path: Path, architecture: str) -> Model:
         raise ModelFileError(f"{path}: config and weights do not fit: {error}") from error
     if not all(torch.isfinite(parameter).all() for parameter in module.parameters()):
         raise ModelFileError(f"{path}: has weights that are not finite numbers")
-    module.eval()
-    return serve(module, content["config"], content.get("overlap"))
+    return module.eval(), content
 
 
 def serve(module: "nn.Module", config: dict[str, Any], overlap: dict[str, Any] | None) -> Model:
@@ -106,3 +129,52 @@ def serve(module: "nn.Module", config: dict[str, Any], overlap: dict[str, Any] |
         return logits
 
     return Model(config, forward, overlap)
+
+
+def _load_onnx(path: Path, architecture: str) -> Model:
+    with _import_at_ease():
+        import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # a pass takes less time than waking a second thread
+    options.log_severity_level = 3  # errors
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        metadata = session.get_modelmeta().custom_metadata_map
+        holds, config, overlap = (json.loads(metadata[name]) for name in ("architecture", "config", "overlap"))
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    _check_architecture(path, holds, architecture)
+    names = [node.name for node in session.get_inputs()]
+
+    def forward(*arrays: np.ndarray) -> np.ndarray:
+        logits: np.ndarray = session.run(None, dict(zip(names, arrays, strict=True)))[0]
+        return logits
+
+    return Model(config, forward, overlap)
+
+
+def _unreadable(path: Path, error: Exception) -> ModelFileError:
+    reason = (str(error).splitlines() or [""])[0]
+    return ModelFileError(f"{path}: not a model file ({type(error).__name__}: {reason})")
+
+
+def _check_architecture(path: Path, holds: Any, architecture: str) -> None:
+    if holds != architecture:
+        raise ModelFileError(f"{path}: holds a {holds}, not a {architecture}")
+
+
+@contextmanager
+def _import_at_ease() -> Iterator[None]:
+    """Import a large library without garbage collection, and spare it in all collections to come.
+
+    What is imported stays, and looking through it again and again took a fifth of torch's import.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if enabled:
+            gc.enable()

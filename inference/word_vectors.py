@@ -16,7 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ChecksumError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.parsers import ResponseParserError
+
+from inference.dynamodb import dynamodb_client
 
 FORMATS = ("float32", "float16", "list")
 KEY_BYTES = 2048  # longest partition key DynamoDB takes: no longer word can be in a table
@@ -31,29 +35,45 @@ TRANSIENT_ERRORS = frozenset(
     "ProvisionedThroughputExceededException RequestLimitExceeded RequestTimeout RequestTimeoutException "
     "ServiceUnavailable SlowDown ThrottledException Throttling ThrottlingException TooManyRequestsException".split()
 )
+# Not reached, cut off, or answered with something other than DynamoDB's JSON.
+CONNECTION_ERRORS = (HTTPClientError, NoConnectionError, ChecksumError, ResponseParserError)
+# Mended by a client that reads its credentials anew, or by signing again once the clock is right.
+STALE_CREDENTIALS = frozenset(
+    "ExpiredToken ExpiredTokenException InvalidClientTokenId InvalidSignatureException RequestExpired "
+    "UnrecognizedClientException".split()
+)
 
 
-class VectorsUnavailableError(Exception):
-    """Words could not be read in time, throttled or cut off; nothing is known about them."""
+class VectorsError(Exception):
+    """Words could not be read, so nothing is known about them; the message names table, words and cause."""
 
 
-class BrokenVectorError(Exception):
-    """An item whose vector can't be used; the message names table and word."""
+class VectorsUnavailableError(VectorsError):
+    """Throttled, cut off or not answered until the deadline; another request may fare better."""
+
+
+class VectorsRefusedError(VectorsError):
+    """What no other try can mend: no table, no permission, no credentials."""
+
+
+class BrokenVectorError(VectorsError):
+    """An item whose vector can't be used; the message names its word, too."""
 
 
 def encode_vector(vector: np.ndarray, format: str = "float32") -> dict[str, Any]:
-    """Return `vector` (length,) as a DynamoDB attribute value in one of FORMATS.
+    """Return `vector` (length,), finite float32 numbers, as a DynamoDB attribute value in one of FORMATS.
 
     Raises ValueError when float16 can't hold a value.
     """
     if format == "list":
         return {"L": [{"N": str(value)} for value in vector.astype(np.float32)]}
-    dtype = {"float32": "<f4", "float16": "<f2"}[format]
+    if format == "float32":
+        return {"B": vector.astype("<f4", copy=False).tobytes()}
     with np.errstate(over="ignore"):
-        encoded = vector.astype(dtype)
-    if not np.isfinite(encoded).all():
+        half = vector.astype("<f2")
+    if not np.isfinite(half).all():
         raise ValueError(f"a value is out of the range of {format}")
-    return {"B": encoded.tobytes()}
+    return {"B": half.tobytes()}
 
 
 def decode_vector(attribute: dict[str, Any], length: int) -> np.ndarray:
@@ -124,13 +144,13 @@ class WordVectors:
         self.client, self.table, self.length, self.cache_size = client, table, length, cache_size
         self._cache: OrderedDict[str, np.ndarray | None] = OrderedDict()  # None: not in the table
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(PARALLEL_BATCHES, thread_name_prefix="batch-get")
+        self._pool = _pool()
 
     def lookup(self, words: Iterable[str], deadline: float | None = None) -> dict[str, np.ndarray | None]:
         """Return each distinct word's float32 vector (length,), None for a word the table does not have.
 
         `deadline` is in seconds of `time.monotonic()`. Raises VectorsUnavailableError when words could not
-        be read until then, BrokenVectorError for an unusable item, ClientError for what no retry can mend.
+        be read until then, BrokenVectorError for an unusable item, VectorsRefusedError for what no retry can mend.
         """
         deadline = time.monotonic() + DEFAULT_PATIENCE if deadline is None else deadline
         found: dict[str, np.ndarray | None] = {}
@@ -144,10 +164,8 @@ class WordVectors:
                     missing.append(word)
                 else:
                     found[word] = None
-        batches = [missing[start : start + BATCH_KEYS] for start in range(0, len(missing), BATCH_KEYS)]
-        read = map if len(batches) < 2 else self._pool.map  # a thread costs more than it brings for one batch
-        for vectors in read(lambda batch: self._read(batch, deadline), batches):
-            found.update(vectors)
+        if missing:
+            found.update(self._read_all(missing, deadline))
         if missing and self.cache_size:
             with self._lock:
                 self._cache.update((word, found[word]) for word in missing)
@@ -155,37 +173,76 @@ class WordVectors:
                     self._cache.popitem(last=False)
         return found
 
+    def _read_all(self, words: list[str], deadline: float) -> dict[str, np.ndarray | None]:
+        """Read distinct words from the table, in parallel batches; give up at the deadline, whatever they wait for."""
+        batches = [words[start : start + BATCH_KEYS] for start in range(0, len(words), BATCH_KEYS)]
+        found: dict[str, np.ndarray | None] = {}
+        what = f"table {self.table}, {len(words)} words to read"
+        try:
+            patience = deadline - time.monotonic()
+            if patience <= 0:
+                raise VectorsUnavailableError("no time left to read them")
+            # In threads even when there is one batch: an answer that trickles in stays within any socket's timeout.
+            for vectors in self._pool.map(lambda batch: self._read(batch, deadline), batches, timeout=patience):
+                found.update(vectors)
+        except TimeoutError:
+            self._pool = _pool()  # the threads of the other may be stuck for long
+            raise VectorsUnavailableError(f"{what}: no answer in time") from None
+        except VectorsError as error:
+            raise type(error)(f"{what}: {error}") from error.__cause__
+        return found
+
     def _read(self, batch: list[str], deadline: float) -> dict[str, np.ndarray | None]:
         """Read up to BATCH_KEYS words from the table, however many tries it takes until the deadline."""
         vectors: dict[str, np.ndarray | None] = dict.fromkeys(batch)
         keys = [{"word": {"S": word}} for word in batch]
-        attempt = 0
+        attempt, renewed = 0, False
         while True:
-            cause = "unprocessed keys"
+            client = self.client
             try:
-                answer = self.client.batch_get_item(RequestItems={self.table: {"Keys": keys}})
+                answer = client.batch_get_item(RequestItems={self.table: {"Keys": keys}})
             except ClientError as error:
                 cause = error.response["Error"]["Code"]
                 status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-                if cause not in TRANSIENT_ERRORS and status < 500:
-                    raise
-            except HTTPClientError as error:
+                if cause in STALE_CREDENTIALS and not renewed:
+                    renewed = True
+                    self._renew(client)
+                elif cause not in TRANSIENT_ERRORS and status != 429 and status < 500:
+                    raise VectorsRefusedError(str(error)) from error
+            except CONNECTION_ERRORS as error:
                 cause = type(error).__name__
+                client.close()  # its idle connections, which may be as dead
+            except BotoCoreError as error:
+                raise VectorsRefusedError(str(error)) from error
             else:
-                for item in answer["Responses"].get(self.table, []):
+                items = answer.get("Responses", {}).get(self.table)
+                for item in items or []:
                     word = item["word"]["S"]
                     try:
                         vectors[word] = decode_vector(item.get("vector", {}), self.length)
                     except ValueError as error:
-                        raise BrokenVectorError(f"table {self.table}, word {word!r}: {error}") from None
-                keys = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
-                if not keys:
+                        raise BrokenVectorError(f"word {word!r}: {error}") from None
+                unprocessed = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+                if items is not None and not unprocessed:
                     return vectors
+                cause = "unprocessed keys"
+                if unprocessed:
+                    keys = unprocessed
+                else:
+                    cause = "an answer without the table"  # a broken one: its words are not unknown
             # Full jitter (AWS Architecture Blog, "Exponential Backoff and Jitter", 2015).
             attempt += 1
             pause = random.uniform(0, min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(attempt, 10)))  # noqa: S311
             if time.monotonic() + pause >= deadline:
-                raise VectorsUnavailableError(
-                    f"table {self.table}: {len(keys)} words unread after {attempt} tries, last: {cause}"
-                )
+                raise VectorsUnavailableError(f"{len(keys)} of them unread after {attempt} tries, the last: {cause}")
             time.sleep(pause)
+
+    def _renew(self, stale: Any) -> None:
+        """Replace a client whose credentials have run out, unless another thread has."""
+        with self._lock:
+            if self.client is stale:
+                self.client = dynamodb_client()
+
+
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(PARALLEL_BATCHES, thread_name_prefix="batch-get")

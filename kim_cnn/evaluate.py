@@ -1,21 +1,28 @@
 """Measure a Kim CNN: the share of sentences it puts in the right class.
 
-    python -m kim_cnn.evaluate --model kim_cnn.model --data stsa.fine.dev.tsv --vectors glove.6B.50d.txt.gz
+    python -m kim_cnn.evaluate --model kim_cnn.model --data sst/stsa.fine.dev.tsv --vectors glove.6B.50d.txt.gz
+    python -m kim_cnn.evaluate --endpoint https://…/kim_cnn --data sst/stsa.fine.dev.tsv
 
-The last line on stdout is `accuracy 0.4712`.
+The last line on stdout is `accuracy 0.4712`. With --endpoint the deployed function does the classifying.
+Sentences are cut to the words that a request may hold, offline as well.
 """
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from inference import model_file
+from inference.gateway import MAX_BODY_BYTES, MAX_SENTENCES, MAX_WORDS
 from inference.model_file import Model
 from inference.word_vectors import embed
-from kim_cnn.dataset import DataError, Sentence, read_sentences
-from utils.training import load_vectors, run
+from kim_cnn.dataset import Sentence, read_sentences
+from utils.endpoint import body, post_all
+from utils.script import run
+from utils.training import load_vectors
 
 BATCH = 64  # sentences a forward pass
 
@@ -25,8 +32,13 @@ def words_of(sentences: Iterable[Sentence]) -> set[str]:
     return {word for sentence in sentences for word in sentence.words}
 
 
+def cut(sentences: Iterable[Sentence]) -> list[Sentence]:
+    """Return the sentences cut to the words that a request may hold."""
+    return [sentence._replace(words=sentence.words[:MAX_WORDS]) for sentence in sentences]
+
+
 def predictions(model: Model, sentences: Sequence[Sentence], vectors: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the class of each sentence, int64 (sentences,), by the same steps as the handler takes."""
+    """Return the class of each sentence, int64 (sentences,), by the steps the handler takes."""
     found = []
     for start in range(0, len(sentences), BATCH):
         batch = [sentence.words for sentence in sentences[start : start + BATCH]]
@@ -34,25 +46,54 @@ def predictions(model: Model, sentences: Sequence[Sentence], vectors: Mapping[st
     return np.concatenate(found)
 
 
+def requests(sentences: Iterable[Sentence]) -> Iterator[dict[str, Any]]:
+    """Yield the requests for sentences: as few as the limits on sentences and bytes allow."""
+    texts: list[str] = []
+    for sentence in sentences:
+        text = " ".join(sentence.words)
+        full = len(texts) == MAX_SENTENCES or len(body({"input": [*texts, text]})) > MAX_BODY_BYTES
+        if texts and full:
+            yield {"input": texts}
+            texts = []
+        texts.append(text)
+    yield {"input": texts}
+
+
+def served_predictions(url: str, sentences: Sequence[Sentence], quiet: bool = False) -> np.ndarray:
+    """Return what `predictions` returns, computed by the function deployed at `url`."""
+    answers = post_all(url, list(requests(sentences)), quiet)
+    return np.concatenate([answer["prediction"] for answer in answers])
+
+
 def accuracy(sentences: Sequence[Sentence], classes: np.ndarray) -> float:
     """Return the share of sentences whose class is right."""
     return float(np.mean(classes == [sentence.label for sentence in sentences]))
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--model", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="label, tab, sentence")
-    parser.add_argument("--vectors", type=Path, required=True, metavar="FILE", help="text, .gz or .bin")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, metavar="FILE")
+    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="lines of label, tab, sentence")
+    parser.add_argument("--vectors", type=Path, metavar="FILE", help="text or binary, gzipped or not")
+    parser.add_argument("--endpoint", metavar="URL", help="measure what is deployed here, not --model")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
     options = parser.parse_args(argv)
-    model = model_file.load(options.model, "kim_cnn")
-    sentences = read_sentences(options.data, len(model.config["labels"]))
-    vectors = load_vectors(options.vectors, words_of(sentences))
-    print(f"accuracy {accuracy(sentences, predictions(model, sentences, vectors)):.4f}")
+    if bool(options.endpoint) == bool(options.model) or bool(options.model) != bool(options.vectors):
+        parser.error("give either --model and --vectors, or --endpoint")
+    model = model_file.load(options.model, "kim_cnn") if options.model else None
+    whole = read_sentences(options.data, len(model.config["labels"]) if model else None)
+    sentences = cut(whole)
+    if sentences != whole:
+        print(f"note: sentences cut to {MAX_WORDS} words, the most that are served", file=sys.stderr)
+    if model:
+        vectors = load_vectors(options.vectors, words_of(sentences), model.vector_length)
+        classes = predictions(model, sentences, vectors)
+    else:
+        classes = served_predictions(options.endpoint, sentences, options.quiet)
+    print(f"accuracy {accuracy(sentences, classes):.4f}")
+    return 0
 
 
 if __name__ == "__main__":
-    run(main, OSError, DataError, model_file.ModelFileError)
+    run(main)

@@ -1,25 +1,32 @@
 """Measure an SM-CNN: mean average precision and mean reciprocal rank of its rankings.
 
     python -m sm_cnn.evaluate --model sm_cnn.model --data trecqa/raw-dev --vectors glove.6B.50d.txt.gz
+    python -m sm_cnn.evaluate --endpoint https://…/sm_cnn --data trecqa/raw-dev
 
 The last line on stdout is `MAP 0.7524 MRR 0.8012`, as trec_eval defines them, over the questions that have
-a relevant answer. Where scores are equal the relevant answer is ranked last.
+a relevant answer. Where scores are equal the relevant answer is ranked last. With --endpoint the deployed
+function does the scoring. Sentences are cut to the words that a request may hold, offline as well.
 """
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import ir_measures
 import numpy as np
 from ir_measures import AP, RR
 
 from inference import model_file
+from inference.gateway import MAX_BODY_BYTES, MAX_SENTENCES, MAX_WORDS
 from inference.model_file import Model
 from inference.word_vectors import embed
 from sm_cnn import overlap
-from sm_cnn.dataset import DataError, Question, read_questions
-from utils.training import load_vectors, run
+from sm_cnn.dataset import Question, read_questions
+from utils.endpoint import body, post_all
+from utils.script import run
+from utils.training import load_vectors
 
 
 def words_of(questions: Iterable[Question]) -> set[str]:
@@ -27,9 +34,15 @@ def words_of(questions: Iterable[Question]) -> set[str]:
     return {word for question in questions for words in (question.words, *question.answers) for word in words}
 
 
-def scores(
-    model: Model, questions: Iterable[Question], vectors: Mapping[str, np.ndarray]
-) -> list[np.ndarray]:
+def cut(questions: Iterable[Question]) -> list[Question]:
+    """Return the questions with every sentence cut to the words that a request may hold."""
+    return [
+        question._replace(words=question.words[:MAX_WORDS], answers=[words[:MAX_WORDS] for words in question.answers])
+        for question in questions
+    ]
+
+
+def scores(model: Model, questions: Iterable[Question], vectors: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """Return each question's scores (answers,), higher for more relevant, by the steps the handler takes."""
     found = []
     for question in questions:
@@ -44,36 +57,70 @@ def scores(
     return found
 
 
+def requests(question: Question) -> Iterator[dict[str, Any]]:
+    """Yield the requests for a question: as few as the limits on sentences and bytes allow."""
+    fields: dict[str, Any] = {"sent1": " ".join(question.words), "sent2": []}
+    for answer in question.answers:
+        text = " ".join(answer)
+        longer = {**fields, "sent2": [*fields["sent2"], text]}
+        if fields["sent2"] and (len(longer["sent2"]) > MAX_SENTENCES or len(body(longer)) > MAX_BODY_BYTES):
+            yield fields
+            longer = {**fields, "sent2": [text]}
+        fields = longer
+    yield fields
+
+
+def served_scores(url: str, questions: Sequence[Question], quiet: bool = False) -> list[np.ndarray]:
+    """Return what `scores` returns, computed by the function deployed at `url`."""
+    posts = [(number, fields) for number, question in enumerate(questions) for fields in requests(question)]
+    answers = post_all(url, [fields for _, fields in posts], quiet)
+    found: list[list[float]] = [[] for _ in questions]
+    for (number, _), answer in zip(posts, answers, strict=True):
+        found[number] += [relevant - irrelevant for irrelevant, relevant in answer["score"]]
+    return [np.array(row) for row in found]
+
+
 def map_mrr(questions: Sequence[Question], scores: Sequence[np.ndarray]) -> tuple[float, float]:
     """Return (MAP, MRR) of rankings by `scores` over the questions with a relevant answer.
 
     trec_eval ranks equal scores by document id, highest first: the ids here put relevant answers last. Scores
-    count as equal to 1e-5, so that the same sentence twice is a tie however it was batched.
+    count as equal to 5 decimals, so that the same sentence twice is a tie however it was batched.
     """
-    qrels, run = {}, {}
+    qrels, rankings = {}, {}
     for number, (question, row) in enumerate(zip(questions, scores, strict=True)):
         if any(question.labels):
             ids = [f"{1 - label}-{place}" for place, label in enumerate(question.labels)]
             qrels[str(number)] = dict(zip(ids, question.labels, strict=True))
-            run[str(number)] = dict(zip(ids, np.round(row.astype(float), 5).tolist(), strict=True))
-    measured = ir_measures.calc_aggregate([AP, RR], qrels, run)
+            rankings[str(number)] = dict(zip(ids, np.round(row.astype(float), 5).tolist(), strict=True))
+    if not qrels:
+        raise ValueError("no question has a relevant answer: there is nothing to measure")
+    measured = ir_measures.calc_aggregate([AP, RR], qrels, rankings)
     return float(measured[AP]), float(measured[RR])
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--model", type=Path, required=True, metavar="FILE")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, metavar="FILE")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="one split: trecqa/raw-dev")
-    parser.add_argument("--vectors", type=Path, required=True, metavar="FILE", help="text, .gz or .bin")
+    parser.add_argument("--vectors", type=Path, metavar="FILE", help="text or binary, gzipped or not")
+    parser.add_argument("--endpoint", metavar="URL", help="measure what is deployed here, not --model")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
     options = parser.parse_args(argv)
-    questions = read_questions(options.data)
-    model = model_file.load(options.model, "sm_cnn")
-    vectors = load_vectors(options.vectors, words_of(questions))
-    print("MAP {:.4f} MRR {:.4f}".format(*map_mrr(questions, scores(model, questions, vectors))))
+    if bool(options.endpoint) == bool(options.model) or bool(options.model) != bool(options.vectors):
+        parser.error("give either --model and --vectors, or --endpoint")
+    whole = read_questions(options.data)
+    questions = cut(whole)
+    if questions != whole:
+        print(f"note: sentences cut to {MAX_WORDS} words, the most that are served", file=sys.stderr)
+    if options.endpoint:
+        scored = served_scores(options.endpoint, questions, options.quiet)
+    else:
+        model = model_file.load(options.model, "sm_cnn")
+        scored = scores(model, questions, load_vectors(options.vectors, words_of(questions), model.vector_length))
+    print("MAP {:.4f} MRR {:.4f}".format(*map_mrr(questions, scored)))
+    return 0
 
 
 if __name__ == "__main__":
-    run(main, OSError, DataError, model_file.ModelFileError)
+    run(main)

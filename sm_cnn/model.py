@@ -63,7 +63,7 @@ class SMCNN(nn.Module):
         """
         q = convolve_and_pool(self.conv_q, torch.tanh, question, question_lengths)
         a = convolve_and_pool(self.conv_a, torch.tanh, answer, answer_lengths)
-        joined = [q.expand(len(a), -1), a] + ([] if features is None else [features])
+        joined = [q.expand(a.shape[0], -1), a] + ([] if features is None else [features])
         hidden = torch.tanh(self.combined_feature_vector(torch.cat(joined, 1)))
         logits: Tensor = self.hidden(self.dropout(hidden))
         return logits

@@ -29,6 +29,9 @@ STOP_WORDS = (
     "which while who whom whose why will with would you your 's 're 've 'll 'd 'm"
 )
 
+# Characters; English has no longer words, stemming takes time with the square of the length, and stems are cached.
+LONGEST = 64
+
 Question = tuple[Sequence[str], Sequence[Sequence[str]]]  # the words of a question and of its answers
 
 
@@ -53,9 +56,7 @@ def fit(questions: Sequence[Question]) -> dict[str, Any]:
     return {**overlap, "mean": raw.mean(0, np.float64).tolist(), "scale": scale.tolist()}
 
 
-def features(
-    overlap: Mapping[str, Any], question: Sequence[str], answers: Sequence[Sequence[str]]
-) -> np.ndarray:
+def features(overlap: Mapping[str, Any], question: Sequence[str], answers: Sequence[Sequence[str]]) -> np.ndarray:
     """Return the overlap features of each answer with the question, float32 (answers, 4).
 
     The columns: share of the question's words that the answer has, the same weighted by idf, and both
@@ -88,15 +89,15 @@ def _share(part: float, whole: float) -> float:
 
 
 def _stems(words: Iterable[str]) -> dict[str, str]:
-    """Return the stem of each distinct word that is one: punctuation is not."""
-    return {word: _stem(word) for word in words if any(map(str.isalnum, word))}
+    """Return the stem of each distinct word that is one: punctuation is not. What is over LONGEST is its own stem."""
+    return {
+        word: _stem(word) if len(word) <= LONGEST else word for word in words if any(map(str.isalnum, word))
+    }
 
 
 @lru_cache(maxsize=50_000)
 def _stem(word: str) -> str:
-    return str(
-        EnglishStemmer().stemWord(word)
-    )  # a stemmer of its own, as one can't be shared between threads
+    return str(EnglishStemmer().stemWord(word))  # a stemmer of its own, as one can't be shared between threads
 
 
 @lru_cache(maxsize=2)

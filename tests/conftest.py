@@ -72,9 +72,11 @@ class Cloud:
 
     def run(self, *command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a Python script of the project against this cloud, from a folder that is not the project's."""
-        return subprocess.run(
-            [sys.executable, *command], env=self.environment, cwd="/", check=check, text=True, capture_output=True
+        ran = subprocess.run(
+            [sys.executable, *command], env=self.environment, cwd="/", check=False, text=True, capture_output=True
         )
+        assert not check or ran.returncode == 0, ran.stderr
+        return ran
 
 
 def free_port() -> int:

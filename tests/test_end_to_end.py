@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,11 @@ def urls(cloud: Cloud) -> Iterator[dict[str, str]]:
 def deploy(cloud: Cloud, *options: str, **packages: Path) -> dict[str, str]:
     given = {**cloud.packages, **packages}
     ran = cloud.run(DEPLOY, "up", "--sm-cnn", given["sm_cnn"], "--kim-cnn", given["kim_cnn"], *options)
-    return dict(line.split(" ") for line in ran.stdout.splitlines())
+    return printed(ran.stdout)
+
+
+def printed(stdout: str) -> dict[str, str]:
+    return dict(line.split(" ", 1) for line in stdout.splitlines())
 
 
 def test_both_sample_requests_are_answered(urls: dict[str, str]) -> None:
@@ -81,6 +86,7 @@ def test_errors_are_the_contracts_and_readable_by_a_browser(urls: dict[str, str]
     status, answer, headers = call(url, b"{")
     assert (status, answer) == (400, {"error": "the body is not JSON in UTF-8; send a JSON object"})
     assert headers["Access-Control-Allow-Origin"] == "*"
+    assert headers["Access-Control-Expose-Headers"].lower() == "retry-after"
     status, _, headers = call(url, method="GET")
     assert (status, headers["Access-Control-Allow-Origin"]) == (405, "*")
     assert call(url.replace("kim_cnn", "no_such_model"), SENTENCE)[0] == 404
@@ -230,18 +236,21 @@ def test_a_broken_package_is_not_deployed_and_the_old_version_goes_on_answering(
 def test_deploying_the_same_again_changes_nothing(cloud: Cloud, urls: dict[str, str]) -> None:
     ran = cloud.run(DEPLOY, "up", "--sm-cnn", cloud.packages["sm_cnn"], "--kim-cnn", cloud.packages["kim_cnn"])
     assert ran.stderr.splitlines() == ["sm_cnn: package unchanged", "kim_cnn: package unchanged", "nothing to change"]
-    assert dict(line.split(" ") for line in ran.stdout.splitlines()) == urls
+    assert printed(ran.stdout) == urls
 
 
-def test_one_model_alone_deploys_and_down_leaves_nothing_but_the_tables(cloud: Cloud, tmp_path: Path) -> None:
+def test_one_model_alone_deploys_and_down_leaves_nothing_but_the_tables(cloud: Cloud) -> None:
     names = ["--stack", "kim-only", "--bucket", "kim-only-packages"]
-    ran = cloud.run(DEPLOY, "up", *names, "--sm-cnn", tmp_path / "none.zip", "--kim-cnn", cloud.packages["kim_cnn"])
-    printed = dict(line.split(" ") for line in ran.stdout.splitlines())
-    assert set(printed) == {"KimCnnUrl"}
-    assert call(printed["KimCnnUrl"], SENTENCE)[0] == 200
+    ran = cloud.run(DEPLOY, "up", *names, "--kim-cnn", cloud.packages["kim_cnn"])
+    outputs = printed(ran.stdout)
+    assert set(outputs) == {"KimCnnUrl", "SnapStart"}
+    assert call(outputs["KimCnnUrl"], SENTENCE)[0] == 200
     public = cloud.client("s3").get_public_access_block(Bucket="kim-only-packages")
     assert set(public["PublicAccessBlockConfiguration"].values()) == {True}
     tables = cloud.client("dynamodb").list_tables()["TableNames"]
+    refused = cloud.run(DEPLOY, "down", *names, check=False)
+    assert refused.returncode == 1
+    assert refused.stderr == "deploy: removing asks first; without a terminal, say --yes\n"
     cloud.run(DEPLOY, "down", "--yes", *names)
     assert "kim-only-packages" not in [bucket["Name"] for bucket in cloud.client("s3").list_buckets()["Buckets"]]
     assert cloud.client("dynamodb").list_tables()["TableNames"] == tables
@@ -251,6 +260,76 @@ def test_one_model_alone_deploys_and_down_leaves_nothing_but_the_tables(cloud: C
     named += [api["Name"] for api in cloud.client("apigatewayv2").get_apis()["Items"]]
     assert [name for name in named if "kim-only" in name] == []
     assert cloud.run(DEPLOY, "down", "--yes", *names).returncode == 0, "down twice is harmless"
+
+
+def test_a_bucket_that_up_did_not_make_stays_with_what_else_is_in_it(cloud: Cloud) -> None:
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="somebodys")
+    s3.put_object(Bucket="somebodys", Key="precious", Body=b"data")
+    names = ["--stack", "guest", "--bucket", "somebodys"]
+    cloud.run(DEPLOY, "up", *names, "--kim-cnn", cloud.packages["kim_cnn"])
+    cloud.run(DEPLOY, "down", "--yes", *names)
+    assert [found["Key"] for found in s3.list_objects_v2(Bucket="somebodys")["Contents"]] == ["precious"]
+
+
+def test_up_again_keeps_the_other_model_and_the_parameters_that_are_not_given(
+    cloud: Cloud, urls: dict[str, str]
+) -> None:
+    cloud.run(DEPLOY, "up", "--kim-cnn", cloud.packages["kim_cnn"], "--parameter", "Memory=1024")
+    assert call(urls["SmCnnUrl"], PAIR)[0] == 200
+    ran = cloud.run(DEPLOY, "up", "--kim-cnn", cloud.packages["kim_cnn"])
+    assert ran.stderr.splitlines()[-1] == "nothing to change"
+    functions = cloud.client("lambda").list_functions()["Functions"]
+    assert {item["MemorySize"] for item in functions if "CnnFunction" in item["FunctionName"]} == {1024}
+
+
+def test_a_first_deployment_that_fails_says_why_and_the_next_one_starts_afresh(cloud: Cloud) -> None:
+    names = ["--stack", "first", "--bucket", "first-packages"]
+    package = ["--kim-cnn", cloud.packages["kim_cnn"]]
+    ran = cloud.run(DEPLOY, "up", *names, *package, "--parameter", "KimCnnTable=no-such-table", check=False)
+    assert ran.returncode == 1
+    assert "KimCnnFirstRequest" in ran.stderr.splitlines()[-1]
+    assert "the new version answers 500" in ran.stderr.splitlines()[-1]
+    assert "KimCnnUrl" in cloud.run(DEPLOY, "up", *names, *package).stdout
+    cloud.run(DEPLOY, "down", "--yes", *names)
+
+
+def test_snapstart_is_on_where_the_region_has_it_and_said_to_be_off_elsewhere(cloud: Cloud) -> None:
+    names = ["--stack", "snap", "--bucket", "snap-packages", "--kim-cnn", cloud.packages["kim_cnn"]]
+    on = printed(cloud.run(DEPLOY, "up", *names, "--parameter", "SnapStart=on").stdout)
+    assert on["SnapStart"] == "on"
+    assert call(on["KimCnnUrl"], SENTENCE)[0] == 200
+    described = cloud.client("cloudformation").describe_stack_resource(
+        StackName="snap", LogicalResourceId="KimCnnFunction"
+    )
+    function = described["StackResourceDetail"]["PhysicalResourceId"]
+    version = cloud.client("lambda").get_function_configuration(FunctionName=function, Qualifier="live")
+    assert version["SnapStart"] == {"ApplyOn": "PublishedVersions", "OptimizationStatus": "On"}
+    cloud.run(DEPLOY, "down", "--yes", *names[:4])
+    sample = ROOT / "data/glove.6B.50d.sample.txt.gz"
+    upload = ROOT / "utils/upload_word_vectors_to_dynamo.py"
+    elsewhere = replace(cloud, environment={**cloud.environment, "AWS_DEFAULT_REGION": "ap-east-2"})
+    elsewhere.run(upload, sample, "word-vectors", "--create-table")
+    off = printed(elsewhere.run(DEPLOY, "up", *names, "--parameter", "SnapStart=on").stdout)
+    assert off["SnapStart"] == "off: this region does not offer it"
+    assert call(off["KimCnnUrl"], SENTENCE)[0] == 200
+    elsewhere.run(DEPLOY, "down", "--yes", *names[:4])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (["up", "--kim-cnn", "none.zip"], 1, "deploy: none.zip: no such package"),
+        (["up", "--parameter", "Memory"], 2, "'Memory' is not NAME=VALUE"),
+        (["up", "--stack", "s", "--parameter", "Memory=some"], 1, "deploy: "),
+        ([], 2, "usage: "),
+    ],
+)
+def test_a_wrong_command_line_is_refused(cloud: Cloud, arguments: list[str], code: int, complaint: str) -> None:
+    package = ["--kim-cnn", cloud.packages["kim_cnn"]] if arguments[:1] == ["up"] and code == 1 else []
+    ran = cloud.run(DEPLOY, *arguments[:1], *package, *arguments[1:], check=False)
+    assert ran.returncode == code
+    assert complaint in ran.stderr
 
 
 def test_a_caller_without_credentials_is_no_administrator(cloud: Cloud) -> None:

@@ -112,6 +112,6 @@ def test_sm_says_what_is_wrong_with_a_pair(fields: dict[str, Any], complaint: st
 
 
 def test_only_the_first_request_reports_the_loading_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kim_handler, "load_seconds", [1.5])
+    monkeypatch.setattr(kim_handler, "load_seconds", iter([1.5]))
     assert kim(input="a")[1]["t_load_model"] == 1.5
     assert kim(input="a")[1]["t_load_model"] == 0.0

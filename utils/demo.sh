@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole road, from vectors to answers: each step is the command of the README, run against the local cloud.
-# `make demo` runs it; `make serve` runs it with --stay, which waits for Ctrl-C at the end.
+# `make demo` runs it; `make serve` runs it with --stay, which then serves the demo page until Ctrl-C.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -27,6 +27,8 @@ post "$(url SmCnnUrl)" \
 post "$(url KimCnnUrl)" '{"input": "this is a very good movie"}'
 
 if [[ ${1:-} == --stay ]]; then
-    printf '\nserving until Ctrl-C\n'
-    sleep infinity
+    api=$(url KimCnnUrl)
+    printf '\nserving until Ctrl-C; try both models at\n'
+    python -u -m http.server --bind 127.0.0.1 --directory demo 0 2>build/local/page.log |
+        sed -u -n "s|.*(\(http.*\)) .*|\1?api=${api%/kim_cnn}|p"
 fi

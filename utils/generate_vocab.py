@@ -36,9 +36,7 @@ def vocabulary(lines: Iterable[str]) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; return its exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", nargs="+", help="text or token file, plain or .gz; - for stdin")
     parser.add_argument("output", help="vocabulary file to write; - for stdout")
     arguments = parser.parse_args(argv)

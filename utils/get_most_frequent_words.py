@@ -1,6 +1,6 @@
 """The most frequent words of a frequency list, one a line, in a form the uploader's --wordlist takes.
 
-    python utils/get_most_frequent_words.py --frequency_data_file unigram_freq.csv --num_of_words 100000 > words.txt
+    python utils/get_most_frequent_words.py --frequency_data_file freq.csv --num_of_words 50000 > words.txt
 
 The list is CSV, `word,count`, with or without a header, for example the Kaggle set
 rtatman/english-word-frequency. Words come most frequent first; ties keep the file's order.
@@ -21,7 +21,7 @@ def read_frequencies(path: Path) -> Iterator[tuple[str, int] | str]:
         rows = csv.reader(file)
         for row in rows:
             place = f"{path}, line {rows.line_num}"
-            if not row or rows.line_num == 1 and len(row) == 2 and not row[1].strip().lstrip("+-").isdigit():
+            if not row or (rows.line_num == 1 and len(row) == 2 and not row[1].strip().lstrip("+-").isdigit()):
                 continue  # blank, or the header
             if len(row) != 2:
                 yield f"{place}: {len(row)} fields, not word,count"
@@ -35,12 +35,8 @@ def read_frequencies(path: Path) -> Iterator[tuple[str, int] | str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; return its exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--frequency_data_file", "--frequency-data-file", type=Path, required=True, metavar="CSV"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frequency_data_file", "--frequency-data-file", type=Path, required=True, metavar="CSV")
     parser.add_argument("--num_of_words", "--num-of-words", type=int, required=True, metavar="N")
     parser.add_argument("--output", default="-", metavar="FILE", help="default: stdout")
     arguments = parser.parse_args(argv)

@@ -31,30 +31,33 @@ class LocalCloudError(Exception):
 
 
 def emulator() -> None:
-    """Run MiniStack in this process, with what it does not do as AWS does mended."""
-    from ministack.services.cloudformation import provisioners
+    """Run MiniStack 1.5.33 in this process, with what it does otherwise than AWS mended."""
+    from ministack.services.cloudformation import changesets, engine, provisioners, stacks
 
     handlers = provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"]
+    create, update, evaluate = handlers["create"], handlers["update"], engine._evaluate_conditions
 
     def as_api(props: dict[str, Any]) -> dict[str, Any]:
-        # CloudFormation writes AllowOrigins, the service allowOrigins; MiniStack 1.5.33 does not translate,
-        # and so refuses every preflight.
+        # CloudFormation writes AllowOrigins, the service allowOrigins; without translation it refuses every preflight.
         cors = {name[0].lower() + name[1:]: value for name, value in props.get("CorsConfiguration", {}).items()}
         return {**props, "CorsConfiguration": cors} if cors else props
 
     def with_reachable_endpoint(result: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
-        # Not every resolver knows the subdomains of localhost that MiniStack names by default.
+        # Not every resolver knows the subdomains of localhost that it names.
         api_id, attributes = result
         endpoint = f"{os.environ['AWS_ENDPOINT_URL']}/_aws/execute-api/{api_id}"
         return api_id, {**attributes, "ApiEndpoint": endpoint}
 
-    create, update = handlers["create"], handlers["update"]
-    handlers["create"] = lambda logical_id, props, *rest: with_reachable_endpoint(
-        create(logical_id, as_api(props), *rest)
+    def evaluate_with_region(template: dict[str, Any], params: dict[str, Any]) -> Any:
+        # Conditions don't see the pseudo parameters.
+        return evaluate(template, {**params, "AWS::Region": {"Value": engine.get_region()}})
+
+    handlers["create"] = lambda name, props, *rest: with_reachable_endpoint(create(name, as_api(props), *rest))
+    handlers["update"] = lambda name, old, new, *rest, **named: with_reachable_endpoint(
+        update(name, as_api(old), as_api(new), *rest, **named)
     )
-    handlers["update"] = lambda physical_id, old, new, *rest, **named: with_reachable_endpoint(
-        update(physical_id, as_api(old), as_api(new), *rest, **named)
-    )
+    for module in (changesets, engine, stacks):
+        module._evaluate_conditions = evaluate_with_region
 
     from ministack.app import main as run
 

@@ -1,31 +1,86 @@
-"""Zip a folder the same way every time: names sorted, times and permissions fixed, whole or not at all."""
+"""Zip a deployment package the same way every time, within Lambda's limits, and print what takes how much.
 
-import sys
+Names are sorted, times and permissions fixed; the zip stands under its name whole or not at all.
+
+Example:
+  python utils/package_zip.py build/package build/sm_cnn.zip
+"""
+
+import argparse
+import os
 import tempfile
 import zipfile
+from collections import defaultdict
 from pathlib import Path
 
+from utils.script import ScriptError, run
+
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+UNZIPPED_LIMIT = 262_144_000
+SMALL = UNZIPPED_LIMIT // 10_000  # parts that take less share a row of the table
+DIRECT_UPLOAD_LIMIT = 52_428_800  # a larger zip has to go through S3
 
 
-def write_zip(folder: Path, output: Path) -> None:
-    """Write the files under `folder` to the zip `output`, which appears under its name only when complete."""
+def write_zip(folder: Path, output: Path) -> list[zipfile.ZipInfo]:
+    """Write the files under `folder` to the zip `output`; return its entries.
+
+    Raises ScriptError when they are over Lambda's limit unzipped.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
+    unzipped = sum(path.stat().st_size for path in files)
+    if unzipped > UNZIPPED_LIMIT:
+        raise ScriptError(f"{unzipped:,} bytes unzipped, over Lambda's limit of {UNZIPPED_LIMIT:,}; {output} not written")
     with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as temporary:
         try:
-            with zipfile.ZipFile(temporary, "w", compresslevel=9) as archive:
+            with zipfile.ZipFile(temporary, "w") as archive:
                 for path in files:
                     entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
-                    entry.compress_type = zipfile.ZIP_DEFLATED
-                    entry.external_attr = 0o100644 << 16
+                    entry.compress_type = zipfile.ZIP_STORED if path.suffix == ".zst" else zipfile.ZIP_DEFLATED
+                    entry.external_attr = 0o100755 << 16 if path.stat().st_mode & 0o100 else 0o100644 << 16
                     archive.writestr(entry, path.read_bytes(), compresslevel=9)
             temporary.close()
             Path(temporary.name).chmod(0o644)
-            Path(temporary.name).replace(output)
+            os.replace(temporary.name, output)
         except BaseException:
             Path(temporary.name).unlink(missing_ok=True)
             raise
+    return archive.infolist()
+
+
+def table(entries: list[zipfile.ZipInfo]) -> str:
+    """Return a table of the parts of a package, largest first: bytes unzipped, zipped, and share of the limit."""
+    parts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for entry in entries:
+        part = entry.filename.partition("/")[0]
+        if part.endswith(".dist-info"):
+            part = "licences"
+        elif entry.filename.endswith("/libtorch_cpu.so.zst"):
+            part = "libtorch_cpu.so.zst"
+        parts[part][0] += entry.file_size
+        parts[part][1] += entry.compress_size
+    rows = sorted(parts.items(), key=lambda row: -row[1][0])
+    small = [sizes for _, sizes in rows if sizes[0] < SMALL]
+    rows = [row for row in rows if row[1][0] >= SMALL]
+    rows += [("others", [sum(column) for column in zip(*small, strict=True)])] if small else []
+    rows += [("total", [sum(column) for column in zip(*parts.values(), strict=True)])]
+    lines = [f"{'part':<20}{'unzipped':>14}{'zipped':>14}{'of the limit':>14}"]
+    lines += [f"{part:<20}{size:>14,}{packed:>14,}{size / UNZIPPED_LIMIT:>14.1%}" for part, (size, packed) in rows]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("package", type=Path, help="folder to zip")
+    parser.add_argument("output", type=Path, help="zip to write")
+    arguments = parser.parse_args()
+    print(table(write_zip(arguments.package, arguments.output)))
+    size = arguments.output.stat().st_size
+    way = "uploads directly" if size <= DIRECT_UPLOAD_LIMIT else "too large to upload directly, goes through S3"
+    print(f"{arguments.output}: {size:,} bytes, {way}")
+    return 0
 
 
 if __name__ == "__main__":
-    write_zip(Path(sys.argv[1]), Path(sys.argv[2]))
+    run(main)

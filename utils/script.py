@@ -55,14 +55,12 @@ def open_output(name: str | Path) -> Iterator[IO[str]]:
     path = Path(name)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
         try:
-            packed = (
-                gzip.GzipFile("", "wb", fileobj=temporary, mtime=0) if path.suffix == ".gz" else temporary
-            )
+            packed = gzip.GzipFile("", "wb", fileobj=temporary, mtime=0) if path.suffix == ".gz" else temporary
             with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text:
                 yield text
             temporary.close()  # GzipFile leaves it open
             Path(temporary.name).chmod(0o644)
-            os.replace(temporary.name, path)
+            Path(temporary.name).replace(path)
         except BaseException:
             Path(temporary.name).unlink(missing_ok=True)
             raise

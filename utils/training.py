@@ -2,25 +2,35 @@
 
 import argparse
 import copy
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from utils.script import ScriptError, open_output
 from utils.vector_file import read_vectors
 
 MODES = ("rand", "static", "non-static", "multichannel")
 
 
-def load_vectors(path: Path, words: Iterable[str]) -> dict[str, np.ndarray]:
-    """Return the float32 vectors that the file at `path` has of `words`."""
+def load_vectors(path: Path, words: Iterable[str], length: int | None = None) -> dict[str, np.ndarray]:
+    """Return the float32 vectors that the file at `path` has of `words`.
+
+    Raises ScriptError when they do not have the `length` that a model wants, or when there are none.
+    """
     wanted = set(words)
-    return {word: vector for word, vector in read_vectors(path) if word in wanted}
+    vectors: dict[str, np.ndarray] = {}
+    for word, vector in read_vectors(path):
+        if length is not None and len(vector) != length:
+            raise ScriptError(f"{path}: vectors of {len(vector)} numbers, but the model was trained on {length}")
+        if word in wanted:
+            vectors.setdefault(word, vector)
+    if not vectors:
+        raise ScriptError(f"{path}: has none of the words of the data")
+    return vectors
 
 
 class WordVectors(nn.Module):
@@ -39,9 +49,7 @@ class WordVectors(nn.Module):
         trained = mode != "static"
         known = [*given, *(word for word in dict.fromkeys(words) if trained and word not in given)]
         self.index = {word: row for row, word in enumerate(known, 1)}
-        vectors = torch.empty(len(known) + 1, dim).uniform_(
-            -0.25, 0.25
-        )  # Kim's code, for words without vector
+        vectors = torch.empty(len(known) + 1, dim).uniform_(-0.25, 0.25)  # Kim's code, for words without vector
         vectors[0] = 0
         if given:
             vectors[1 : len(given) + 1] = torch.from_numpy(np.stack(list(given.values())))
@@ -85,15 +93,10 @@ def export_vectors(path: Path, vectors: dict[str, np.ndarray], channels: int, so
                     yield word, np.tile(vector, channels)
 
     count = len(vectors) + sum(1 for _ in others())
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("w", encoding="utf-8") as lines:
-            lines.write(f"{count} {len(next(iter(vectors.values())))}\n")
-            for part in (vectors.items(), others()):
-                lines.writelines(f"{word} {' '.join(map(str, vector))}\n" for word, vector in part)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with open_output(path) as lines:
+        lines.write(f"{count} {len(next(iter(vectors.values())))}\n")
+        for part in (vectors.items(), others()):
+            lines.writelines(f"{word} {' '.join(map(str, vector))}\n" for word, vector in part)
 
 
 def batches(lengths: Tensor, size: int, pool: int = 50) -> Iterator[Tensor]:
@@ -108,10 +111,16 @@ def batches(lengths: Tensor, size: int, pool: int = 50) -> Iterator[Tensor]:
         yield chunks[chunk]
 
 
-def pad(sentences: Sequence[Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the sentences of `rows` as word indices (batch, time), 0 past each end, and lengths (batch,)."""
+def pad(sentences: Sequence[Tensor], rows: Tensor, word_dropout: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Return the sentences of `rows` as word indices (batch, time), 0 past each end, and lengths (batch,).
+
+    A share `word_dropout` of the words, drawn at random, becomes unknown words.
+    """
     chosen = [sentences[row] for row in rows.tolist()]
-    return nn.utils.rnn.pad_sequence(chosen, batch_first=True), torch.tensor([len(words) for words in chosen])
+    words = nn.utils.rnn.pad_sequence(chosen, batch_first=True)
+    if word_dropout:
+        words = words.masked_fill(torch.rand(words.shape) < word_dropout, 0)
+    return words, torch.tensor([len(sentence) for sentence in chosen])
 
 
 def fit(
@@ -161,19 +170,11 @@ def fit(
 def arguments(description: str, datasets: Iterable[str], output: str) -> argparse.ArgumentParser:
     """Return the command line of both train.py."""
     datasets = list(datasets)
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", type=Path, required=True, metavar="DIR", help="folder with the data set's files"
-    )
-    parser.add_argument(
-        "--dataset", choices=datasets, default=datasets[0], help=f"which (default: {datasets[0]})"
-    )
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the data set's files")
+    parser.add_argument("--dataset", choices=datasets, default=datasets[0], help=f"which (default: {datasets[0]})")
     parser.add_argument("--vectors", type=Path, metavar="FILE", help="word vectors: text, .gz or .bin")
-    parser.add_argument(
-        "--mode", choices=MODES, default="static", help="which vectors are trained (default: static)"
-    )
+    parser.add_argument("--mode", choices=MODES, default="static", help="which vectors are trained (default: static)")
     parser.add_argument("--dim", type=int, default=50, help="numbers a vector, for mode rand (default: 50)")
     parser.add_argument("--epochs", type=int, help="how many, instead of the recipe's")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same model (default: 1)")
@@ -187,19 +188,9 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
     """Return the arguments, once they fit together; exits with code 2 if they don't."""
     options = parser.parse_args(argv)
     if (options.mode == "rand") == (options.vectors is not None):
-        parser.error(
-            "mode rand takes no --vectors" if options.vectors else f"mode {options.mode} needs --vectors"
-        )
+        parser.error("mode rand takes no --vectors" if options.vectors else f"mode {options.mode} needs --vectors")
     if options.mode == "static" and options.export_vectors:
         parser.error("mode static trains no vectors: upload the file given as --vectors")
     if options.mode != "static" and not options.export_vectors:
         parser.error(f"mode {options.mode} trains vectors: name a file for them with --export-vectors")
     return options
-
-
-def run(main: Callable[[], Any], *expected: type[Exception]) -> None:
-    """Exit with what a script's `main` returns; an `expected` error is one line and exit code 1."""
-    try:
-        sys.exit(main())
-    except expected as error:
-        sys.exit(f"error: {error}")

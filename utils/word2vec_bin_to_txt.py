@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import orjson
 from tqdm import tqdm
 
 from utils.script import open_output, read_wordlist, run
@@ -20,15 +21,13 @@ from utils.vector_file import Record, VectorFile
 
 
 def to_text(vector: np.ndarray) -> str:
-    """Return the numbers of a float32 vector (dim,), separated by spaces, each as short as reads back the same."""
-    return " ".join(vector.astype(str).tolist())
+    """Return the numbers of a float32 vector (dim,), separated by spaces, as short as read back the same."""
+    return orjson.dumps(vector, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].replace(b",", b" ").decode()
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; return its exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", type=Path, metavar="IN")
     parser.add_argument("output", metavar="OUT", help="- for stdout")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N words")

@@ -9,10 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from inference import gateway
-from inference.word_vectors import BrokenVectorError, VectorsUnavailableError
+from inference.word_vectors import BrokenVectorError, VectorsRefusedError, VectorsUnavailableError
 
 EVENTS = sorted((Path(__file__).parents[1] / "events").glob("*.json"))
 
@@ -103,12 +102,6 @@ def test_events_of_other_kinds_are_a_400(event: Any) -> None:
     assert echo(event, None)["statusCode"] == 400
 
 
-REFUSED = ClientError(
-    {"Error": {"Code": "AccessDeniedException", "Message": "not authorized: dynamodb:BatchGetItem"}},
-    "BatchGetItem",
-)
-
-
 @pytest.mark.parametrize(
     ("error", "status", "logged"),
     [
@@ -117,7 +110,7 @@ REFUSED = ClientError(
             503,
             "table words: 3 words unread",
         ),
-        (REFUSED, 500, "not authorized: dynamodb:BatchGetItem"),
+        (VectorsRefusedError("not authorized: dynamodb:BatchGetItem"), 500, "not authorized: dynamodb:BatchGetItem"),
         (BrokenVectorError("table words, word 'bad': 3 numbers, not 4"), 500, "word 'bad'"),
         (ZeroDivisionError("secret"), 500, "secret"),
     ],

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from inference import word_vectors
 from inference.word_vectors import (
     BrokenVectorError,
+    VectorsRefusedError,
     VectorsUnavailableError,
     WordVectors,
     decode_vector,
@@ -29,6 +30,7 @@ class CountingClient:
 
     def __init__(self, client: Any, before: Any = None) -> None:
         self.client, self.before, self.calls = client, before, []
+        self.close = client.close
         self.lock = threading.Lock()
 
     def batch_get_item(self, RequestItems: dict[str, Any]) -> Any:  # noqa: N803
@@ -91,7 +93,7 @@ def test_an_unusable_vector_is_an_error_that_names_table_and_word(
         put("bad", attribute)
     else:
         dynamodb.put_item(TableName="words", Item={"word": {"S": "bad"}})
-    with pytest.raises(BrokenVectorError, match=f"table words, word 'bad': .*{complaint}"):
+    with pytest.raises(BrokenVectorError, match=f"table words, 1 words to read: word 'bad': .*{complaint}"):
         WordVectors(dynamodb, "words", 4, cache_size=10).lookup(["bad"])
 
 
@@ -172,7 +174,7 @@ def test_a_word_that_cannot_be_read_is_an_error_and_never_unknown(fault: Any, dy
     client = CountingClient(dynamodb, fault)
     vectors = WordVectors(client, "words", 1, cache_size=10)
     started = time.monotonic()
-    with pytest.raises(VectorsUnavailableError, match="table words: 1 words unread after"):
+    with pytest.raises(VectorsUnavailableError, match="table words, 1 words to read: 1 of them unread after"):
         vectors.lookup(["a"], deadline=started + 0.05)
     assert time.monotonic() - started < 2
     client.before = None
@@ -181,7 +183,7 @@ def test_a_word_that_cannot_be_read_is_an_error_and_never_unknown(fault: Any, dy
 
 def test_what_no_retry_can_mend_is_raised_at_once(dynamodb: Any) -> None:
     client = CountingClient(dynamodb)
-    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+    with pytest.raises(VectorsRefusedError, match=r"table no-such-table, 1 words to read: .*ResourceNotFoundException"):
         WordVectors(client, "no-such-table", 1, cache_size=10).lookup(["a"])
     assert len(client.calls) == 1
 

@@ -1,0 +1,529 @@
+// The demo page: sends what its forms hold to the API, and shows the answers and the errors of its contract.
+"use strict";
+
+const TIMEOUT = 35_000; // milliseconds; API Gateway gives up after 30 seconds
+const RETRY_SECONDS = 1; // before another try, where the answer does not say how long
+
+// Names of the classes that an answer does not name: it has the label of the winner alone.
+const SENTIMENTS = {
+  2: ["negative", "positive"],
+  5: ["very negative", "negative", "neutral", "positive", "very positive"],
+};
+
+const SENTENCES = [
+  "one of the funniest comedies of the year, witty, warm and wonderfully acted",
+  "the cinematography is gorgeous but the script is a tedious mess",
+  "This isn't a good movie!",
+  "a thoughtful, poignant documentary, brilliantly edited",
+  "the hero's snarkleberry jokes are fun, but the ending is disappointing",
+];
+
+const QUESTIONS = [
+  {
+    question: "who painted the Mona Lisa?",
+    candidates: [
+      "millions of people come to see the painting every year",
+      "the Mona Lisa was stolen from the museum in 1911 and came back two years later",
+      "oil paint takes days to dry, so a painter can work on a portrait for weeks",
+      "Leonardo da Vinci painted the Mona Lisa in the sixteenth century",
+    ],
+  },
+  {
+    question: "when did the Berlin Wall fall?",
+    candidates: [
+      "the wall was built to stop people leaving the east for the west",
+      "the Berlin Wall was more than 150 km long",
+      "the Berlin Wall fell in November 1989",
+      "Berlin is the capital of Germany",
+    ],
+  },
+  {
+    question: "what do koalas eat?",
+    candidates: [
+      "bears eat fish and honey",
+      "koalas sleep for up to twenty hours a day",
+      "koalas feed on the leaves of trees",
+      "koalas live in the east of Australia",
+    ],
+  },
+  {
+    question: "what is the capital of France?",
+    candidates: [
+      "France produces more wine than almost any other country",
+      "the capital of a company is the money its owners put in",
+      "the second city of France is Marseille",
+      "Paris is the capital and most populous city of France",
+    ],
+  },
+];
+
+/** Make an element; strings among its children become text, never markup. */
+function element(name, attributes, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+/** Give the element a length of `share`, 0 to 1, in the style sheet's terms. */
+function sized(made, share) {
+  made.style.setProperty("--share", share);
+  return made;
+}
+
+const percent = (share) => (share > 0 && share < 0.0005 ? "<0.1" : (100 * share).toFixed(1)) + "%";
+
+function duration(seconds) {
+  const ms = 1000 * seconds;
+  return ms >= 10_000 ? `${seconds.toFixed(1)} s` : `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+}
+
+// Where the API is
+
+/** Return the API's base URL that `text` means, without the name of a model or a slash at its end; or throw why not. */
+function parseApi(text) {
+  let url;
+  try {
+    url = new URL(text.trim());
+  } catch {
+    throw new Error("This is no URL. It starts with https:// or http://.");
+  }
+  if (!["http:", "https:"].includes(url.protocol)) throw new Error("Only https:// and http:// can be asked.");
+  if (url.username || url.password) throw new Error("A URL with a user name in it can't be asked.");
+  return url.origin + url.pathname.replace(/\/(sm_cnn|kim_cnn)\/*$/, "").replace(/\/+$/, "");
+}
+
+const setting = document.getElementById("setting");
+const apiField = document.getElementById("api");
+const apiNote = document.getElementById("api-note");
+let api = "";
+
+/** Ask the API at the URL in the field from now on; say so, or what is wrong with it. */
+function useApi() {
+  let wrong = "";
+  api = "";
+  try {
+    if (apiField.value.trim()) apiField.value = api = parseApi(apiField.value);
+  } catch (error) {
+    wrong = error.message;
+  }
+  const missing = "Paste a URL that utils/deploy.py or make serve printed.";
+  apiNote.textContent = wrong || (api ? `Both models are asked at ${new URL(api).host}.` : missing);
+  apiNote.classList.toggle("wrong", Boolean(wrong));
+  apiField.setAttribute("aria-invalid", Boolean(wrong));
+}
+
+setting.addEventListener("submit", (event) => {
+  event.preventDefault();
+  useApi();
+  const address = new URL(location.href);
+  if (api) address.searchParams.set("api", api);
+  else address.searchParams.delete("api");
+  try {
+    history.replaceState(null, "", address); // so that a reload, or the address given to someone, asks the same API
+  } catch {
+    // a page opened from disk may not change its address in every browser
+  }
+});
+apiField.addEventListener("change", useApi);
+
+apiField.value =
+  new URLSearchParams(location.search).get("api") ?? document.querySelector('meta[name="api"]').content;
+useApi();
+
+// A request and what can become of it
+
+/** An answer that can't be shown: what happened, what to do about it, and whether the same request may do better. */
+class Problem extends Error {
+  constructor(what, advice, again = false) {
+    super(what);
+    this.advice = advice;
+    this.again = again;
+  }
+}
+
+const CHECK_URL = "Check the API URL at the top of the page.";
+
+/** Return the problem that an HTTP status other than 200 is; `said` is the API's own word on it, often none. */
+function refusal(status, said, retryAfter, url) {
+  const wait = `Wait ${retryAfter === 1 ? "a second" : `${retryAfter} seconds`}, then try again.`;
+  const of = (what, advice, again) => new Problem(`${status}: ${said || what}`, advice, again);
+  switch (status) {
+    case 400:
+      return of("the API can't read the request", "Change the text, then send it again.");
+    case 403:
+      return of("the API does not let this request in", CHECK_URL);
+    case 404:
+      return of(`nothing answers at ${url}`, `${CHECK_URL} If it is right, this model is not deployed there.`);
+    case 405:
+      return of("POST is not served there", CHECK_URL);
+    case 413:
+      return of("the request is too large", "Shorten the text or send fewer candidates, then send it again.");
+    case 429:
+      return of("too many requests at once", wait, true);
+    case 503:
+      return of("the service is busy", wait, true);
+  }
+  if (status >= 500) {
+    return of("the service failed", "Try again. If it keeps failing, the log of the function says why.", true);
+  }
+  return of("the API does not answer this request", CHECK_URL);
+}
+
+/** Post `fields` as JSON; return the answer and the seconds it took, or throw a Problem. */
+async function post(url, fields, controller) {
+  const timer = setTimeout(() => controller.abort(), TIMEOUT);
+  const started = performance.now();
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(fields),
+      credentials: "omit",
+      signal: controller.signal,
+    });
+    const text = await response.text();
+    const seconds = (performance.now() - started) / 1000;
+    let answer = null;
+    try {
+      answer = JSON.parse(text);
+    } catch {
+      // a gateway's or a stranger's page; the status says the rest
+    }
+    if (response.status !== 200) {
+      const said = typeof answer?.error === "string" ? answer.error : "";
+      throw refusal(response.status, said, Number(response.headers.get("Retry-After")) || RETRY_SECONDS, url);
+    }
+    return { answer, seconds };
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw unreachable(url, controller.signal.aborted);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Return the problem of a request that got no answer, or none that a page may read: browsers don't tell which. */
+function unreachable(url, timedOut) {
+  const { host, protocol } = new URL(url);
+  if (timedOut) return new Problem(`No answer from ${host} in ${TIMEOUT / 1000} seconds.`, "Try again.", true);
+  if (!navigator.onLine) return new Problem("You are offline.", "Connect to the network, then try again.", true);
+  const advice =
+    location.protocol === "https:" && protocol === "http:"
+      ? "A page on https:// may not ask an API on http://. "
+      : "See that it is running, that this model is deployed there, and that it lets this page call it (CORS). ";
+  return new Problem(`No answer from ${host}.`, advice + CHECK_URL, true);
+}
+
+const isNumbers = (value, length) =>
+  Array.isArray(value) && value.length === length && value.every((item) => Number.isFinite(item));
+const isTimed = (answer) =>
+  isNumbers([answer.t_overall, answer.t_sent_embedding, answer.t_load_model, answer.t_inference], 4) &&
+  Array.isArray(answer.unknown_words);
+
+// Unknown words, found again in the text as it was typed
+
+// Where the service's tokenizer (inference/tokenizer.py) breaks text wherever it stands.
+const BREAK =
+  /(\s+|``|''|--+|\.{2,}|[;?!()[\]{}<>—$£€¥%#@"“”„«»…]|[,:](?!\d)|(?<!\d)[,:]|(?<![\p{L}\p{N}_])&|&(?![\p{L}\p{N}_]))/u;
+// What it takes off a word: a quote before it, a clitic, a closing quote, the last period.
+const WORD = /^(['‘’`]?)(.*?)(n['’]t|['’](?:s|m|d|ll|re|ve))?(['’]?)(\.?)$/isu;
+
+/** Return `text` as nodes to append: strings, and a <mark> around each of the `unknown` words (a set, lower case). */
+function marked(text, unknown) {
+  const isUnknown = (part) => unknown.has(part.toLowerCase().replace(/[‘’]/g, "'"));
+  const mark = (part) => (isUnknown(part) ? element("mark", { title: "no word vector" }, part) : part);
+  return text
+    .split(BREAK)
+    .flatMap((piece) => (isUnknown(piece) ? [piece] : (WORD.exec(piece)?.slice(1) ?? [piece])))
+    .filter(Boolean)
+    .map(mark);
+}
+
+/** Return a line that names the unknown words, or nothing when there are none. */
+function unknownLine(words) {
+  if (!words.length) return [];
+  const many = words.length > 1;
+  const line = `No vector for ${words.join(", ")}: the model read ${many ? "zeros in their places" : "zeros in its place"}.`;
+  return [element("p", { class: "unknown" }, line)];
+}
+
+// What every answer ends with
+
+/** Return how long the call took, split into its parts. */
+function callTimes(answer, seconds) {
+  const parts = [
+    ["lookup", answer.t_sent_embedding],
+    ["model", answer.t_inference],
+    ["network", Math.max(0, seconds - answer.t_overall)],
+  ];
+  const cold = answer.t_load_model > 0;
+  const start = cold ? `cold start, model loaded in ${duration(answer.t_load_model)}` : "warm";
+  const bar = parts.map(([name, part]) => sized(element("span", { class: name }), part / seconds));
+  const list = parts.map(([name, part]) =>
+    element("div", { class: name }, element("dt", {}, name), element("dd", {}, duration(part))),
+  );
+  return [
+    element("p", { class: "took" }, element("span", {}, "Took ", element("strong", {}, duration(seconds))), start),
+    element("div", { class: "split", "aria-hidden": "true" }, ...bar),
+    element("dl", { class: "parts" }, ...list),
+  ];
+}
+
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** Return the request as a command for a shell, with a button that copies it. */
+function curlCommand(url, fields) {
+  const command = `curl -H 'Content-Type: application/json' --data ${quoted(JSON.stringify(fields))} ${quoted(url)}`;
+  const code = element("pre", {}, command);
+  const details = element("details", {}, element("summary", {}, "The request as a curl command"), code);
+  const button = element("button", { type: "button" }, "Copy curl");
+  const said = element("span", { role: "status", class: "visually-hidden" });
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(command);
+      button.textContent = said.textContent = "Copied";
+    } catch {
+      // not allowed on a page without https://: leave it selected
+      details.open = true;
+      getSelection().selectAllChildren(code);
+      button.textContent = said.textContent = "Selected, now copy it";
+    }
+    setTimeout(() => (button.textContent = "Copy curl"), 2500);
+  });
+  return element("div", { class: "curl" }, details, button, said);
+}
+
+// The two models: what to send, how to tell an answer from anything else, and how to show it
+
+const softmax = (logits) => {
+  const powers = logits.map((logit) => Math.exp(logit - Math.max(...logits)));
+  const sum = powers.reduce((total, power) => total + power, 0);
+  return powers.map((power) => power / sum);
+};
+
+const KIM_CNN = {
+  name: "kim_cnn",
+
+  samples: SENTENCES.map((sentence) => ({ title: sentence, values: { input: sentence } })),
+
+  missing: { input: "Type a sentence first." },
+
+  fields: ({ input }) => ({ input: input.trim() }),
+
+  isAnswer: (answer) =>
+    typeof answer.label === "string" &&
+    Array.isArray(answer.output) &&
+    isNumbers(answer.output, answer.output.length) &&
+    answer.prediction in answer.output,
+
+  show({ input }, { output, prediction, label, unknown_words }) {
+    const shares = softmax(output);
+    const known = SENTIMENTS[output.length];
+    const names = known?.[prediction] === label ? known : output.map((_, index) => `class ${index}`);
+    const rows = shares.map((share, index) =>
+      element(
+        "div",
+        index === prediction ? { class: "best" } : {},
+        element("dt", {}, index === prediction ? label : names[index]),
+        element("dd", { "aria-hidden": "true" }, sized(element("span", { class: "bar" }), share)),
+        element("dd", { class: "percent" }, percent(share)),
+      ),
+    );
+    const nodes = [
+      element("p", { class: "text" }, ...marked(input, new Set(unknown_words))),
+      ...unknownLine(unknown_words),
+      element("p", { class: "label" }, label),
+      element("dl", { class: "chart" }, ...rows),
+    ];
+    return { nodes, summary: `${label}, ${percent(shares[prediction])}` };
+  },
+};
+
+const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
+
+const SM_CNN = {
+  name: "sm_cnn",
+
+  samples: QUESTIONS.map(({ question, candidates }) => ({
+    title: question,
+    values: { sent1: question, sent2: candidates.join("\n") },
+  })),
+
+  missing: { sent1: "Type a question first.", sent2: "Type at least one candidate first, one a line." },
+
+  fields: ({ sent1, sent2 }) => ({ sent1: sent1.trim(), sent2: lines(sent2) }),
+
+  isAnswer: (answer, { sent2 }) =>
+    isNumbers(answer.probability, sent2.length) &&
+    isNumbers(answer.ranking, sent2.length) &&
+    new Set(answer.ranking).size === sent2.length &&
+    answer.ranking.every((index) => index in sent2),
+
+  show({ sent1, sent2 }, { probability, ranking, unknown_words }, outcome) {
+    const unknown = new Set(unknown_words);
+    const items = ranking.map((index, place) => {
+      const item = element(
+        "li",
+        place ? {} : { class: "best" },
+        element("span", { class: "rank" }, `${place + 1}`),
+        element("span", { class: "text" }, ...marked(sent2[index], unknown)),
+        element("span", { class: "percent" }, percent(probability[index])),
+        sized(element("span", { class: "bar", "aria-hidden": "true" }), probability[index]),
+      );
+      return item;
+    });
+    // They start where the same candidates stood before, or else in the order they were sent.
+    const old = [...outcome.querySelectorAll(".ranking .text")].map((text) => text.textContent);
+    const before = ranking.map((index) => old.indexOf(sent2[index]));
+    const same = old.length === sent2.length && !before.includes(-1);
+    const start = items.map((item, place) => [same ? before[place] : ranking[place], item]);
+    const list = element("ol", { class: "ranking", role: "list" });
+    list.append(...start.sort(([a], [b]) => a - b).map(([, item]) => item));
+    const nodes = [
+      element("p", { class: "text question" }, ...marked(sent1, unknown)),
+      ...unknownLine(unknown_words),
+      list,
+    ];
+    const best = `Best of ${sent2.length}: ${sent2[ranking[0]]}, ${percent(probability[ranking[0]])}`;
+    return { nodes, summary: best, settle: () => reorder(list, items) };
+  },
+};
+
+/** Put the items of a list that is on the page in order; each moves from where it stood to where it belongs. */
+function reorder(list, items) {
+  const tops = items.map((item) => item.getBoundingClientRect().top);
+  list.append(...items);
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+  items.forEach((item, place) => {
+    const moved = tops[place] - item.getBoundingClientRect().top;
+    if (!moved) return;
+    const timing = { delay: 250, duration: 500, easing: "cubic-bezier(0.3, 0.8, 0.3, 1)", fill: "backwards" };
+    item.animate([{ transform: `translateY(${moved}px)` }, { transform: "none" }], timing);
+  });
+}
+
+// One model's half of the page
+
+function panel(model) {
+  const section = document.getElementById(model.name);
+  const form = section.querySelector(".ask form");
+  const outcome = section.querySelector(".outcome");
+  const status = form.querySelector('[role="status"]');
+  const notes = Object.keys(model.missing).map((name) => [name, document.getElementById(`${name}-note`).textContent]);
+  const alert = element("div", { role: "alert" });
+  const shown = element("div", {}, ...outcome.children);
+  outcome.append(alert, shown);
+  let controller = null; // of the request under way
+  let turn = 0; // counts requests: the answer to any but the last comes too late
+
+  /** Return the fields to send, or null after saying which is missing. */
+  function read() {
+    if (!api) {
+      complain(new Problem("There is no API to ask.", `${apiNote.textContent} The field is at the top of the page.`));
+      apiField.focus();
+      return null;
+    }
+    const values = Object.fromEntries(new FormData(form));
+    const empty = Object.keys(model.missing).find((name) => !values[name].trim());
+    for (const [name, note] of notes) {
+      const line = document.getElementById(`${name}-note`);
+      line.textContent = name === empty ? model.missing[name] : note;
+      line.classList.toggle("wrong", name === empty);
+      form.elements[name].setAttribute("aria-invalid", name === empty);
+    }
+    if (!empty) return model.fields(values);
+    form.elements[empty].focus();
+    return null;
+  }
+
+  /** Show that an answer is on its way, or that it is there: `said`, for those who don't see it. */
+  function wait(waiting, said) {
+    outcome.setAttribute("aria-busy", waiting);
+    status.classList.toggle("visually-hidden", !waiting);
+    status.textContent = said;
+  }
+
+  /** Bring the outcome into view where it stands under the form, as on a phone. */
+  function reveal() {
+    const { top, bottom } = outcome.getBoundingClientRect();
+    if (top < 0.6 * innerHeight && bottom > 0.3 * innerHeight) return;
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    outcome.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
+  }
+
+  function complain(problem) {
+    const box = element("div", { class: "problem" }, element("strong", {}, problem.message), problem.advice);
+    if (problem.again) {
+      const button = element("button", { type: "button" }, "Try again");
+      button.addEventListener("click", () => {
+        form.querySelector(".primary").focus({ preventScroll: true }); // this button is about to go
+        send();
+      });
+      box.append(element("br", {}), button);
+    }
+    const old = shown.querySelector(".call") ? [element("p", { class: "stale" }, "The answer before:")] : [];
+    wait(false, "");
+    alert.replaceChildren(box, ...old);
+    shown.hidden = !old.length;
+    reveal();
+  }
+
+  async function send() {
+    const mine = ++turn;
+    controller?.abort();
+    wait(false, "");
+    const fields = read();
+    if (!fields) return;
+    const url = `${api}/${model.name}`;
+    controller = new AbortController();
+    wait(true, "Waiting for the answer…");
+    try {
+      const { answer, seconds } = await post(url, fields, controller);
+      if (mine !== turn) return;
+      if (!answer || !isTimed(answer) || !model.isAnswer(answer, fields)) {
+        throw new Problem("What answers at this URL is not the API of this page.", CHECK_URL);
+      }
+      const { nodes, summary, settle } = model.show(fields, answer, outcome);
+      const call = element("div", { class: "call" }, ...callTimes(answer, seconds), curlCommand(url, fields));
+      alert.replaceChildren();
+      shown.replaceChildren(...nodes, call);
+      shown.hidden = false;
+      settle?.();
+      reveal();
+      wait(false, `${summary}. Took ${duration(seconds)}.`);
+    } catch (error) {
+      if (mine !== turn) return;
+      if (!(error instanceof Problem)) throw error;
+      complain(error);
+    }
+  }
+
+  function fill(values) {
+    for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    send();
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing || event.target.name === "sent1") return;
+    const sends = event.target.name === "input" ? !event.shiftKey : event.ctrlKey || event.metaKey;
+    if (!sends || event.target.localName !== "textarea") return;
+    event.preventDefault();
+    send();
+  });
+  for (const { title, values } of model.samples) {
+    const button = element("button", { type: "button" }, title);
+    button.addEventListener("click", () => {
+      fill(values);
+      send();
+    });
+    section.querySelector(".samples").append(element("li", {}, button));
+  }
+  fill(model.samples[0].values);
+}
+
+panel(KIM_CNN);
+panel(SM_CNN);

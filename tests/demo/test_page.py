@@ -1,0 +1,551 @@
+"""The demo page, opened from disk, with an API that answers what each test wants to see."""
+
+import json
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, Route, expect
+
+from inference.tokenizer import tokenize
+from tests.conftest import ROOT
+from tests.demo.conftest import finish_moves, seen
+
+API = "http://api.test/stage"
+PAGE = (ROOT / "demo/index.html").as_uri()
+TIMES = {"t_overall": 0.02, "t_sent_embedding": 0.012, "t_load_model": 0.0, "t_inference": 0.003}
+LOGITS = [-1.0, 0.0, 0.5, 2.0, 1.0]
+SHARES = ["2.8%", "7.6%", "12.6%", "56.3%", "20.7%"]  # their softmax
+Answer = Callable[[Any], Any]
+
+
+def sentiment(fields: Any, **other: Any) -> dict[str, Any]:
+    return {**fields, "prediction": 3, "label": "positive", "output": LOGITS, "unknown_words": [], **TIMES, **other}
+
+
+def relevance(fields: Any, **other: Any) -> dict[str, Any]:
+    """Longer candidates are better ones."""
+    lengths = [len(text) for text in fields["sent2"]]
+    return {
+        **fields,
+        "score": [[0.0, 0.0] for _ in lengths],
+        "probability": [length / (1 + max(lengths)) for length in lengths],
+        "ranking": sorted(range(len(lengths)), key=lambda index: -lengths[index]),
+        "unknown_words": [],
+        **TIMES,
+        **other,
+    }
+
+
+def reply(route: Route, status: int = 200, body: Any = "", **headers: str) -> None:
+    text = body if isinstance(body, str) else json.dumps(body)
+    route.fulfill(status=status, body=text, headers={"Access-Control-Allow-Origin": "*", **headers})
+
+
+def serve(page: Page, kim: Answer = sentiment, sm: Answer = relevance) -> list[tuple[str, Any]]:
+    """Let the API answer with these; return the list that its requests go to, as (path, fields)."""
+    requests: list[tuple[str, Any]] = []
+
+    def handle(route: Route) -> None:
+        model = route.request.url.removeprefix(f"{API}/")
+        requests.append((model, route.request.post_data_json))
+        reply(route, 200, {"kim_cnn": kim, "sm_cnn": sm}[model](route.request.post_data_json))
+
+    page.route(f"{API}/**", handle)
+    return requests
+
+
+def open_page(page: Page, api: str = API) -> None:
+    page.goto(f"{PAGE}?api={api}")
+
+
+def classify(page: Page, text: str) -> None:
+    page.get_by_label("Sentence", exact=True).fill(text)
+    page.get_by_role("button", name="Classify").click()
+
+
+def rank(page: Page, question: str, *candidates: str) -> None:
+    page.get_by_label("Question", exact=True).fill(question)
+    page.get_by_label("Candidate answers").fill("\n".join(candidates))
+    page.get_by_role("button", name="Rank").click()
+
+
+def ranked(page: Page) -> list[str]:
+    return page.locator(".ranking .text").all_inner_texts()
+
+
+# Answers
+
+
+def test_a_sentence_gets_a_word_and_a_chart_of_probabilities(page: Page) -> None:
+    requests = serve(page)
+    open_page(page)
+    classify(page, "  a fine film ")
+    expect(page.locator(".label")).to_have_text("positive")
+    assert page.locator(".chart dt").all_inner_texts() == [
+        "very negative", "negative", "neutral", "positive", "very positive",
+    ]  # fmt: skip
+    assert page.locator(".chart .percent").all_inner_texts() == SHARES
+    widths = [bar.evaluate("bar => bar.style.getPropertyValue('--share')") for bar in page.locator(".chart .bar").all()]
+    assert sum(map(float, widths)) == pytest.approx(1)
+    expect(page.locator("#kim_cnn .send [role=status]")).to_contain_text("positive, 56.3%")
+    assert requests == [("kim_cnn", {"input": "a fine film"})]
+
+
+def test_classes_without_a_known_name_have_their_number(page: Page) -> None:
+    serve(page, lambda fields: sentiment(fields, label="sports", prediction=1, output=[0.0, 800.0, 0.0]))
+    open_page(page)
+    classify(page, "the cup final")
+    expect(page.locator(".label")).to_have_text("sports")
+    assert page.locator(".chart dt").all_inner_texts() == ["class 0", "sports", "class 2"]
+    assert page.locator(".chart .percent").all_inner_texts() == ["0.0%", "100.0%", "0.0%"]
+
+
+def test_candidates_move_to_their_rank(held_moves: Page) -> None:
+    page = held_moves
+    requests = serve(page)
+    open_page(page)
+    rank(page, "what?", "short", "", "  the longest of them ", "in between")
+    expect(page.locator(".ranking li")).to_have_count(3)
+    assert seen(page) == ["short", "the longest of them", "in between"]
+    finish_moves(page)
+    assert seen(page) == ranked(page) == ["the longest of them", "in between", "short"]
+    assert page.locator(".ranking .percent").all_inner_texts() == ["95.0%", "50.0%", "25.0%"]
+    expect(page.locator("#sm_cnn .send [role=status]")).to_contain_text("Best of 3: the longest of them, 95.0%")
+    assert requests == [("sm_cnn", {"sent1": "what?", "sent2": ["short", "the longest of them", "in between"]})]
+
+
+def test_candidates_asked_about_again_move_from_where_they_stand(held_moves: Page) -> None:
+    page = held_moves
+    serve(page)
+    open_page(page)
+    rank(page, "what?", "short", "the longest", "in between")
+    expect(page.locator(".ranking li")).to_have_count(3)
+    page.unroute_all()
+    serve(page, sm=lambda fields: relevance(fields, ranking=[0, 2, 1]))
+    with page.expect_response(f"{API}/sm_cnn"):
+        rank(page, "why?", "short", "the longest", "in between")
+    expect(page.locator(".question")).to_have_text("why?")
+    assert seen(page) == ["the longest", "in between", "short"]
+    finish_moves(page)
+    assert seen(page) == ["short", "in between", "the longest"]
+
+
+@pytest.mark.parametrize("page", [{"reduced_motion": "reduce"}], indirect=True)
+def test_nothing_moves_for_who_asked_for_less_motion(page: Page) -> None:
+    serve(page)
+    open_page(page)
+    rank(page, "what?", "short", "the longest of them")
+    expect(page.locator(".ranking li")).to_have_count(2)
+    assert ranked(page) == ["the longest of them", "short"]
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_the_time_is_split_and_a_cold_start_said(page: Page) -> None:
+    times = {"t_overall": 0.02, "t_sent_embedding": 0.01234, "t_load_model": 1.5, "t_inference": 0.0034}
+    serve(page, lambda fields: sentiment(fields, **times))
+    open_page(page)
+    classify(page, "a fine film")
+    call = page.locator("#kim_cnn .call")
+    expect(call).to_contain_text("cold start, model loaded in 1500 ms")
+    parts = dict(zip(call.locator("dt").all_inner_texts(), call.locator("dd").all_inner_texts(), strict=True))
+    assert parts.pop("lookup") == "12 ms"
+    assert parts.pop("model") == "3.4 ms"
+    total = float(call.locator("strong").inner_text().removesuffix(" ms"))
+    assert float(parts["network"].removesuffix(" ms")) == pytest.approx(max(0, total - 20), abs=1)
+    page.unroute_all()
+    serve(page)
+    classify(page, "a fine film")
+    expect(call).to_contain_text("warm")
+
+
+@pytest.mark.parametrize("page", [{"permissions": ["clipboard-read", "clipboard-write"]}], indirect=True)
+def test_the_curl_command_sends_the_same_request(page: Page) -> None:
+    requests = serve(page)
+    open_page(page)
+    classify(page, 'it\'s "fine" & $HOME `ls` é')
+    page.get_by_role("button", name="Copy curl").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    command = shlex.split(page.evaluate("navigator.clipboard.readText()"))
+    assert command[:4] == ["curl", "-H", "Content-Type: application/json", "--data"]
+    assert json.loads(command[4]) == requests[0][1]
+    assert command[5:] == [f"{API}/kim_cnn"]
+
+
+def test_where_the_clipboard_is_closed_the_command_is_left_selected(page: Page) -> None:
+    serve(page)
+    open_page(page)
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed')); }")
+    classify(page, "a fine film")
+    page.get_by_role("button", name="Copy curl").click()
+    expect(page.get_by_role("button", name="Selected, now copy it")).to_be_visible()
+    assert page.evaluate("String(getSelection())").startswith("curl -H")
+
+
+# Unknown words
+
+SENTENCES = [
+    "A gloriously zorblax film",
+    "Zorblax's plot isn't frobnicated, is it?",
+    "“Qwfp!” said the well-zorblaxed hero—twice",
+    "he'd pay $5,000 (or 10%) at 3:15 p.m. ... said Mr. Zorblax.",
+    "the critics' 'favourite' and/or rock & roll r&b--ok",
+    'They’re the director’s best: ‘em, \'em and "quotes"',
+    "don't; can't; won't. Élan VITAL naïve 日本 über",
+]
+
+
+@pytest.mark.parametrize("text", SENTENCES)
+def test_unknown_words_are_marked_where_the_tokenizer_finds_them(page: Page, text: str) -> None:
+    """With every word unknown, what is marked is what the tokenizer makes of the text, however it was typed."""
+    serve(page, lambda fields: sentiment(fields, unknown_words=sorted(set(tokenize(fields["input"])))))
+    open_page(page)
+    classify(page, text)
+    marks = page.locator("#kim_cnn mark")
+    expect(marks.first).to_be_visible()
+    spelled = {"“": "``", "”": "''", '"': "''", "‘": "'", "’": "'", "…": "..."}
+    found = [mark.lower() for mark in marks.all_inner_texts()]
+    found = ["".join(spelled.get(character, character) for character in mark) for mark in found]
+    quotes = {"``", "''", "'", '"'}
+    assert [word for word in found if word not in quotes] == [word for word in tokenize(text) if word not in quotes]
+    assert page.locator("#kim_cnn .text").inner_text() == text
+
+
+def test_a_part_of_a_known_word_is_not_marked(page: Page) -> None:
+    serve(page, lambda fields: sentiment(fields, unknown_words=["art", "zorb", "n't"]))
+    open_page(page)
+    classify(page, "An Art-house party: ZORB's artful zorb-like start, isn't it, zorb?")
+    assert page.locator("#kim_cnn mark").all_inner_texts() == ["ZORB", "n't", "zorb"]
+    expect(page.locator(".unknown")).to_contain_text("art, zorb, n't")
+
+
+def test_unknown_words_are_marked_in_question_and_candidates(page: Page) -> None:
+    serve(page, sm=lambda fields: relevance(fields, unknown_words=["zorblax"]))
+    open_page(page)
+    rank(page, "who is Zorblax?", "zorblax is", "nobody")
+    expect(page.locator("#sm_cnn mark")).to_have_text(["Zorblax", "zorblax"])
+
+
+# Text stays text
+
+MARKUP = '<img src=x onerror="window.pwned = 1"><script>window.pwned = 1</script>'
+
+
+def test_markup_from_the_user_or_the_api_stays_text(page: Page) -> None:
+    serve(
+        page,
+        lambda fields: sentiment(fields, label=MARKUP, unknown_words=[MARKUP, "src"]),
+        lambda fields: relevance(fields, unknown_words=[MARKUP]),
+    )
+    open_page(page)
+    classify(page, MARKUP)
+    expect(page.locator(".label")).to_have_text(MARKUP)
+    expect(page.locator("#kim_cnn .text")).to_have_text(MARKUP)
+    expect(page.locator("#kim_cnn pre")).to_contain_text("<script>window.pwned = 1</script>")
+    rank(page, MARKUP, MARKUP, "another")
+    expect(page.locator(".ranking .text").first).to_have_text(MARKUP)
+    page.unroute_all()
+    page.route(f"{API}/**", lambda route: reply(route, 400, {"error": MARKUP}))
+    classify(page, MARKUP)
+    expect(page.locator("#kim_cnn .problem")).to_contain_text(MARKUP)
+    assert page.locator("main img, main script").count() == 0
+    assert page.evaluate("window.pwned") is None
+
+
+def test_the_pages_policy_lets_no_markup_and_no_foreign_script_in(page: Page) -> None:
+    open_page(page)
+    refused = page.evaluate(
+        """() => {
+            try { document.body.innerHTML = "<b>markup</b>"; return "let in"; } catch (error) { return error.name; }
+        }"""
+    )
+    assert refused == "TypeError"
+    policy = page.locator("meta[http-equiv]").get_attribute("content")
+    assert policy is not None
+    assert "'unsafe-inline'" not in policy
+    assert "default-src 'none'; script-src 'self'" in policy
+
+
+def test_nothing_is_loaded_from_elsewhere_and_nothing_sent_before_it_is_asked_for(page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_page(page)
+    page.wait_for_load_state("networkidle")
+    files = {Path(url.partition("?")[0]).name for url in asked if url.startswith("file:")}
+    assert files == {"index.html", "style.css", "script.js"}
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+
+
+# What goes wrong
+
+PROBLEMS = [
+    (400, {"error": "input has 300 words; send at most 256 a sentence"}, ["at most 256", "Change the text"], False),
+    (403, {"message": "Forbidden"}, ["does not let", "Check the API URL"], False),
+    (404, {"message": "Not Found"}, [f"nothing answers at {API}/kim_cnn", "Check the API URL", "not deployed"], False),
+    (405, {"error": "method PUT is not served; use POST"}, ["use POST", "Check the API URL"], False),
+    (413, {"message": "Request Too Long"}, ["too large", "Shorten"], False),
+    (429, {"message": "Too Many Requests"}, ["too many requests", "Wait a second"], True),
+    (
+        500,
+        {"error": "the request failed inside the service; its log says why"},
+        ["its log says why", "Try again"],
+        True,
+    ),
+    (503, {"error": "the word vectors can't be read right now"}, ["can't be read", "Wait 7 seconds"], True),
+    (503, {"message": "Service Unavailable"}, ["busy", "Wait 7 seconds"], True),
+    (504, {"message": "Endpoint request timed out"}, ["the service failed", "log"], True),
+    (418, "<html>a teapot</html>", ["does not answer this request", "Check the API URL"], False),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "said", "again"), PROBLEMS)
+def test_every_error_says_what_to_do(page: Page, status: int, body: Any, said: list[str], again: bool) -> None:
+    headers = {"Retry-After": "7", "Access-Control-Expose-Headers": "Retry-After"} if status == 503 else {}
+    page.route(f"{API}/**", lambda route: reply(route, status, body, **headers))
+    open_page(page)
+    classify(page, "a fine film")
+    problem = page.get_by_role("alert").locator(".problem")
+    expect(problem).to_contain_text(str(status))
+    for text in said:
+        expect(problem).to_contain_text(text)
+    button = problem.get_by_role("button", name="Try again")
+    assert button.is_visible() == again
+    if again:
+        page.unroute_all()
+        serve(page)
+        button.click()
+        expect(page.locator(".label")).to_have_text("positive")
+        expect(problem).to_have_count(0)
+        expect(page.get_by_role("button", name="Classify")).to_be_focused()
+
+
+def test_no_network_says_what_to_look_at(page: Page) -> None:
+    page.route(f"{API}/**", lambda route: route.abort("connectionrefused"))
+    open_page(page)
+    classify(page, "a fine film")
+    expect(page.locator(".problem")).to_contain_text("No answer from api.test")
+    expect(page.locator(".problem")).to_contain_text("running")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".problem")).to_contain_text("You are offline")
+
+
+STRANGERS = [
+    "<html>welcome</html>", "null", "[]", "{}", '{"label": "good"}',
+    sentiment({}, output="12345"), sentiment({}, prediction=9), sentiment({}, t_overall=None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", STRANGERS)
+def test_an_answer_of_something_else_is_not_taken_for_one(page: Page, body: Any) -> None:
+    page.route(f"{API}/**", lambda route: reply(route, 200, body))
+    open_page(page)
+    classify(page, "a fine film")
+    expect(page.locator(".problem")).to_contain_text("not the API of this page")
+
+
+@pytest.mark.parametrize("ranking", [[0, 0], [0], [1, 2], [0.5, 1], "01"])
+def test_a_ranking_that_is_none_is_not_shown(page: Page, ranking: Any) -> None:
+    serve(page, sm=lambda fields: relevance(fields, ranking=ranking))
+    open_page(page)
+    rank(page, "what?", "this", "that")
+    expect(page.locator(".problem")).to_contain_text("not the API of this page")
+
+
+def test_an_empty_field_is_pointed_at_and_nothing_sent(page: Page) -> None:
+    requests = serve(page)
+    open_page(page)
+    classify(page, " \n ")
+    field = page.get_by_label("Sentence", exact=True)
+    expect(field).to_be_focused()
+    expect(field).to_have_accessible_description("Type a sentence first.")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    rank(page, "what?", " ", "")
+    expect(page.get_by_label("Candidate answers")).to_be_focused()
+    assert requests == []
+    classify(page, "a fine film")
+    expect(page.locator(".label")).to_be_visible()
+    expect(field).to_have_attribute("aria-invalid", "false")
+
+
+# One answer after another
+
+
+def hold(page: Page) -> list[Route]:
+    """Keep the API's requests waiting; return the list that they go to."""
+    held: list[Route] = []
+    page.route(f"{API}/**", lambda route: held.append(route))
+    return held
+
+
+def wait_for(page: Page, held: list[Route], count: int) -> None:
+    deadline = time.monotonic() + 10
+    while len(held) < count and time.monotonic() < deadline:
+        page.wait_for_timeout(10)
+    assert len(held) == count
+
+
+def test_the_last_answer_stays_while_a_new_one_comes_and_under_an_error(page: Page) -> None:
+    serve(page)
+    open_page(page)
+    classify(page, "a fine film")
+    expect(page.locator(".label")).to_have_text("positive")
+    page.unroute_all()
+    held = hold(page)
+    classify(page, "a dull film")
+    wait_for(page, held, 1)
+    expect(page.locator("#kim_cnn .send [role=status]")).to_have_text("Waiting for the answer…")
+    expect(page.locator("#kim_cnn .outcome")).to_have_attribute("aria-busy", "true")
+    expect(page.locator(".label")).to_have_text("positive")
+    expect(page.locator("#kim_cnn .text")).to_have_text("a fine film")
+    reply(held[0], 500, {"error": "failed"})
+    expect(page.locator("#kim_cnn .problem")).to_be_visible()
+    expect(page.locator("#kim_cnn .stale")).to_have_text("The answer before:")
+    expect(page.locator("#kim_cnn .text")).to_have_text("a fine film")
+    expect(page.locator("#kim_cnn .outcome")).to_have_attribute("aria-busy", "false")
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+def test_a_late_answer_never_overwrites_a_newer_one(page: Page, cancels: bool) -> None:
+    """The older request is cancelled; should its answer be on its way already, it still comes to nothing."""
+    held = hold(page)
+    if not cancels:
+        page.add_init_script("AbortController.prototype.abort = () => {}")
+    open_page(page)
+    classify(page, "the older")
+    wait_for(page, held, 1)
+    classify(page, "the newer")
+    wait_for(page, held, 2)
+    reply(held[1], 200, sentiment({"input": "the newer"}, label="very positive", prediction=4))
+    expect(page.locator(".label")).to_have_text("very positive")
+    if not cancels:
+        with page.expect_response(lambda response: response.request.post_data_json == {"input": "the older"}):
+            reply(held[0], 200, sentiment({"input": "the older"}, label="negative", prediction=1))
+        page.wait_for_timeout(100)
+    expect(page.locator(".label")).to_have_text("very positive")
+    expect(page.locator("#kim_cnn .text")).to_have_text("the newer")
+    expect(page.locator("#kim_cnn .problem")).to_have_count(0)
+
+
+# The setting
+
+APIS = [
+    (f"{API}/", API),
+    (f"{API}/kim_cnn", API),
+    (f"  {API}/sm_cnn/?x=1#y ", API),
+    ("https://abc.execute-api.us-east-1.amazonaws.com", "https://abc.execute-api.us-east-1.amazonaws.com"),
+]
+
+
+@pytest.mark.parametrize(("typed", "asked"), APIS)
+def test_the_urls_that_a_deployment_prints_do(page: Page, typed: str, asked: str) -> None:
+    open_page(page, "")
+    field = page.get_by_label("API URL")
+    field.fill(typed)
+    field.press("Enter")
+    expect(field).to_have_value(asked)
+    expect(field).to_have_attribute("aria-invalid", "false")
+
+
+@pytest.mark.parametrize("api", ["javascript:alert(1)", "file:///etc/passwd", "data:,x", "api.test", "http://u:p@a/"])
+def test_a_setting_that_is_no_web_address_is_refused(page: Page, api: str) -> None:
+    requests = serve(page)
+    open_page(page, api)
+    field = page.get_by_label("API URL")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    page.get_by_role("button", name="Classify").click()
+    expect(page.locator("#kim_cnn .problem")).to_contain_text("There is no API to ask")
+    expect(field).to_be_focused()
+    assert requests == []
+
+
+def test_without_a_setting_the_page_says_where_to_get_one(page: Page) -> None:
+    page.goto(PAGE)
+    page.get_by_role("button", name="Rank").click()
+    expect(page.locator("#sm_cnn .problem")).to_contain_text("make serve")
+    page.get_by_label("API URL").fill(API)
+    requests = serve(page)
+    page.get_by_role("button", name="Rank").click()
+    expect(page.locator(".ranking li")).to_have_count(4)
+    assert [model for model, _ in requests] == ["sm_cnn"]
+
+
+# For everyone
+
+
+def test_all_of_it_works_by_keyboard(page: Page) -> None:
+    requests = serve(page)
+    open_page(page)
+    reached: list[str] = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        here = page.evaluate("document.activeElement === document.body ? '' : "
+                             "document.activeElement.id || document.activeElement.textContent")  # fmt: skip
+        if not here:
+            break
+        reached.append(here)
+    assert reached[:4] == ["api", "Use", "input", "Classify"]
+    assert {"sent1", "sent2", "Rank", "This isn't a good movie!", "what do koalas eat?"} <= set(reached)
+    page.get_by_label("Sentence", exact=True).focus()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("one")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("film")
+    page.keyboard.press("Enter")
+    expect(page.locator(".label")).to_be_visible()
+    page.get_by_label("Candidate answers").focus()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("this")
+    page.keyboard.press("Enter")
+    page.keyboard.type("or that")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".ranking li")).to_have_count(2)
+    page.get_by_role("button", name="This isn't a good movie!").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#kim_cnn .text")).to_have_text("This isn't a good movie!")
+    assert [fields for _, fields in requests] == [
+        {"input": "one\nfilm"},
+        {"sent1": "who painted the Mona Lisa?", "sent2": ["this", "or that"]},
+        {"input": "This isn't a good movie!"},
+    ]
+
+
+LOOKS = [
+    {"viewport": {"width": width, "height": 800}, "color_scheme": scheme, "reduced_motion": "reduce"}
+    for width in (320, 768, 1280)
+    for scheme in ("light", "dark")
+]
+
+
+@pytest.mark.parametrize(
+    "page", LOOKS, indirect=True, ids=lambda look: f"{look['viewport']['width']}-{look['color_scheme']}"
+)
+def test_every_state_is_accessible_and_as_wide_as_the_screen(page: Page) -> None:
+    def check(state: str) -> None:
+        results = Axe().run(page, options={"preload": False})  # it would fetch the style sheet from disk
+        assert results.violations_count == 0, f"{state}: {results.generate_report()}"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), state
+
+    open_page(page, "")
+    check("empty")
+    page.get_by_label("API URL").fill(API)
+    serve(
+        page,
+        lambda fields: sentiment(fields, unknown_words=["zorblax", "w" * 100]),
+        lambda fields: relevance(fields, unknown_words=["zorblax"]),
+    )
+    classify(page, f"a zorblax film {'w' * 100}")
+    rank(page, f"who is zorblax {'q' * 100}", "nobody", "zorblax " + "c" * 100)
+    expect(page.locator(".ranking li")).to_have_count(2)
+    page.locator("#kim_cnn summary").click()
+    check("answers")
+    page.unroute_all()
+    page.route(f"{API}/**", lambda route: reply(route, 503, {"error": "e" * 100}))
+    classify(page, "a fine film")
+    expect(page.locator("#kim_cnn .problem")).to_be_visible()
+    classify(page, "")
+    check("problem")

@@ -1,0 +1,155 @@
+"""The demo page against the local cloud: put in a bucket by utils/deploy.py, and served by `make serve`."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from playwright.sync_api import Browser, Page, expect
+
+from tests.conftest import ROOT, Cloud, free_port
+from tests.demo.conftest import finish_moves, seen
+
+DEPLOY = ROOT / "utils/deploy.py"
+NAMES = ["--stack", "with-page", "--bucket", "with-page"]
+PAGE_BUCKET = "with-page-page"
+
+
+@pytest.fixture(scope="module")
+def page_url(browser: Browser, cloud: Cloud) -> Iterator[str]:
+    """Both models and the page deployed; where the page is."""
+    packages = ["--sm-cnn", cloud.packages["sm_cnn"], "--kim-cnn", cloud.packages["kim_cnn"]]
+    ran = cloud.run(DEPLOY, "up", *NAMES, *packages, "--page")
+    yield dict(line.split(" ", 1) for line in ran.stdout.splitlines())["PageUrl"]
+    cloud.run(DEPLOY, "down", "--yes", *NAMES)
+
+
+def test_both_models_answer_and_candidates_move(held_moves: Page, page_url: str) -> None:
+    page = held_moves
+    page.goto(page_url)
+    page.get_by_role("button", name="one of the funniest comedies").click()
+    expect(page.locator(".label")).to_have_text("very positive")
+    expect(page.locator("#kim_cnn .call")).to_contain_text("lookup")
+    page.get_by_role("button", name="who painted the Mona Lisa?").click()
+    answer = "Leonardo da Vinci painted the Mona Lisa in the sixteenth century"
+    expect(page.locator(".ranking li").first).to_contain_text(answer)
+    assert seen(page)[-1] == answer
+    finish_moves(page)
+    assert seen(page)[0] == answer
+    shares = [float(text.strip("<%")) for text in page.locator(".ranking .percent").all_inner_texts()]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_only_invented_words_of_the_samples_are_unknown(page: Page, page_url: str) -> None:
+    page.goto(page_url)
+    unknown = []
+    for button in page.locator(".samples button").all():
+        with page.expect_response(lambda response: response.request.method == "POST") as answered:
+            button.click()
+        unknown += answered.value.json()["unknown_words"]
+    assert unknown == ["snarkleberry"]
+    page.get_by_role("button", name="snarkleberry").click()
+    expect(page.locator("#kim_cnn mark")).to_have_text(["snarkleberry"])
+
+
+def test_an_error_of_the_api_is_shown_and_the_keyboard_mends_it(page: Page, page_url: str) -> None:
+    page.goto(page_url)
+    page.get_by_label("Sentence", exact=True).fill("word " * 257)
+    page.keyboard.press("Enter")
+    expect(page.locator(".problem")).to_contain_text("400: input has 257 words; send at most 256 a sentence")
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("<script>alert('a very good movie')</script>")
+    page.keyboard.press("Enter")
+    expect(page.locator("#kim_cnn .text")).to_have_text("<script>alert('a very good movie')</script>")
+    expect(page.locator(".problem")).to_have_count(0)
+
+
+def test_an_address_without_this_api_says_what_to_look_at(page: Page, page_url: str) -> None:
+    """The gateway's own errors let no page read them; a browser calls that a failed connection."""
+    page.goto(f"{page_url}?api={page_url}/nothing-here")
+    page.get_by_role("button", name="Classify").click()
+    expect(page.locator(".problem")).to_contain_text("Check the API URL")
+
+
+def test_the_curl_command_works_in_a_shell(page: Page, page_url: str) -> None:
+    page.goto(page_url)
+    page.get_by_label("Sentence", exact=True).fill('it\'s a "very" good movie & $HOME `ls`')
+    page.keyboard.press("Enter")
+    page.locator("#kim_cnn summary").click()
+    command = page.locator("#kim_cnn pre").inner_text()
+    ran = subprocess.run(["sh", "-c", f"{command} --silent --fail"], check=True, capture_output=True, text=True)
+    assert f'"label": "{page.locator(".label").inner_text()}"'.lower() in ran.stdout.lower()
+
+
+def test_the_world_reads_the_page_and_nothing_else(cloud: Cloud, page_url: str) -> None:
+    with urllib.request.urlopen(page_url) as answer:
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    endpoint = cloud.environment["AWS_ENDPOINT_URL"]
+    packages = [found["Key"] for found in cloud.client("s3").list_objects_v2(Bucket="with-page")["Contents"]]
+    assert packages
+    for closed in (f"{endpoint}/{PAGE_BUCKET}", *(f"{endpoint}/with-page/{key}" for key in packages)):
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(closed)
+    stranger = boto3.client(
+        "s3", endpoint_url=endpoint, aws_access_key_id="AKIASTRANGER00000000", aws_secret_access_key="none"
+    )
+    with pytest.raises(ClientError):
+        stranger.put_object(Bucket=PAGE_BUCKET, Key="with-page/index.html", Body=b"defaced")
+
+
+def test_a_bucket_that_up_did_not_make_is_not_opened(cloud: Cloud, page_url: str) -> None:
+    cloud.client("s3").create_bucket(Bucket="mine-page")
+    try:
+        names = ["--stack", "with-page", "--bucket", "mine", "--page"]
+        ran = cloud.run(DEPLOY, "up", *names, "--kim-cnn", cloud.packages["kim_cnn"], check=False)
+        assert ran.returncode == 1
+        assert ran.stderr.splitlines()[-1] == (
+            "deploy: bucket mine-page is not one that up made, so it is not opened; choose another --bucket"
+        )
+        with pytest.raises(ClientError, match="NoSuchBucketPolicy"):
+            cloud.client("s3").get_bucket_policy(Bucket="mine-page")
+    finally:
+        cloud.client("s3").delete_bucket(Bucket="mine-page")
+
+
+def test_down_removes_the_page_and_its_bucket(cloud: Cloud, browser: Browser) -> None:
+    names = ["--stack", "page-to-go", "--bucket", "page-to-go"]
+    cloud.run(DEPLOY, "up", *names, "--kim-cnn", cloud.packages["kim_cnn"], "--page")
+    cloud.run(DEPLOY, "down", "--yes", *names)
+    left = [bucket["Name"] for bucket in cloud.client("s3").list_buckets()["Buckets"]]
+    assert [name for name in left if name.startswith("page-to-go")] == []
+
+
+def test_make_serve_prints_where_the_page_is_and_ends_clean(page: Page, tmp_path: Path) -> None:
+    """The command of the Makefile: upload, package, deploy, both sample requests, then the page until Ctrl-C."""
+    port = free_port()
+    command = [sys.executable, ROOT / "utils/local_cloud.py", "--port", str(port), "--log", tmp_path / "log"]
+    process = subprocess.Popen(
+        [*command, "--", "utils/demo.sh", "--stay"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHON": sys.executable},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        url = next(line.strip() for line in process.stdout if "?api=" in line)
+        page.goto(url)
+        page.get_by_role("button", name="This isn't a good movie!").click()
+        expect(page.locator(".label")).to_be_visible()
+        expect(page.get_by_label("API URL")).to_have_value(url.partition("?api=")[2])
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=30)
+    for gone in (url, f"http://127.0.0.1:{port}/_ministack/health"):
+        with pytest.raises(urllib.error.URLError, match="refused"):
+            urllib.request.urlopen(gone, timeout=5)

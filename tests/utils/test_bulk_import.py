@@ -1,0 +1,125 @@
+"""The bulk road: items to S3, DynamoDB's import, what is left behind."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from utils import bulk_import
+from utils.script import ScriptError
+from utils.selection import Selection
+from utils.upload_word_vectors_to_dynamo import main
+from utils.vector_file import VectorFile, read_vectors
+
+ROOT = Path(__file__).parents[2]
+UPLOAD = ROOT / "utils/upload_word_vectors_to_dynamo.py"
+SAMPLE = ROOT / "data/glove.6B.50d.sample.txt.gz"
+
+Write = Callable[..., Path]
+
+
+@pytest.mark.parametrize("format", ["float32", "list"])
+def test_an_import_fills_a_new_table(cloud: Any, tmp_path: Path, format: str) -> None:
+    bucket, table = f"vectors-{format}", f"imported-{format}"
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    words = tmp_path / "words.txt"
+    words.write_text("\n".join(word for word, _ in list(read_vectors(SAMPLE))[::20]))
+    ran = cloud.run(UPLOAD, SAMPLE, table, "--via-s3", bucket, "--wordlist", words, "--format", format, "--verify")
+    assert f"505 words imported into {table}" in ran.stdout
+    assert f"505 words in table {table} are as in" in ran.stdout
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+def test_a_missing_bucket_is_told_and_makes_no_table(cloud: Any) -> None:
+    ran = cloud.run(UPLOAD, SAMPLE, "never-made", "--via-s3", "no-such-bucket", check=False)
+    assert ran.returncode == 1
+    assert "bucket" in ran.stderr
+    assert "never-made" not in cloud.client("dynamodb").list_tables()["TableNames"]
+
+
+def test_items_are_spread_over_objects(monkeypatch: pytest.MonkeyPatch, vector_file: Write) -> None:
+    class Bucket:
+        """Takes objects; nothing else is asked of it."""
+
+        def __init__(self) -> None:
+            self.objects: dict[str, bytes] = {}
+
+        def upload_fileobj(self, file: Any, bucket: str, key: str) -> None:
+            self.objects[key] = gzip.decompress(file.read())
+
+    monkeypatch.setattr(bulk_import, "OBJECT_BYTES", 1000)
+    selection = Selection(VectorFile(vector_file(*(f"word{number} {number} 1" for number in range(100)))), "float32")
+    selection.survey(quiet=True)
+    bucket = Bucket()
+    bulk_import.send(bucket, "bucket", "prefix/", selection, quiet=True)
+    assert len(bucket.objects) > 3
+    assert all(len(lines) < 1100 for lines in bucket.objects.values())
+    items = [json.loads(line)["Item"] for key in sorted(bucket.objects) for line in bucket.objects[key].splitlines()]
+    assert [item["word"]["S"] for item in items] == [f"word{number}" for number in range(100)]
+
+
+class ImportingDynamoDB:
+    """A client whose table imports end as told; the emulators have none that fails on the way."""
+
+    def __init__(self, client: Any, *states: dict[str, Any]):
+        self.client, self.states = client, list(states)
+        self.exceptions = client.exceptions
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+    def describe_import(self, **_: Any) -> Any:
+        return {"ImportTableDescription": self.states.pop(0)}
+
+
+def test_a_failed_import_says_why_and_leaves_no_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_import, "POLL_INTERVAL", 0)
+    with mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="bucket")
+        s3.put_object(Bucket="bucket", Key="prefix/00000.json.gz", Body=b"")
+        state = {
+            "TableArn": "arn:aws:dynamodb:us-east-1:0:table/words",
+            "S3BucketSource": {"S3Bucket": "bucket", "S3KeyPrefix": "prefix/"},
+        }
+        client = ImportingDynamoDB(
+            boto3.client("dynamodb"),
+            {**state, "ImportStatus": "IN_PROGRESS", "ImportedItemCount": 1},
+            {**state, "ImportStatus": "FAILED", "FailureCode": "ItemValidationError", "FailureMessage": "no", "ErrorCount": 2},
+        )
+        with pytest.raises(ScriptError, match="into words is FAILED: ItemValidationError, no .2 errors"):
+            bulk_import.wait_for_import(client, s3, "arn", 5, quiet=True)
+        assert "Contents" not in s3.list_objects_v2(Bucket="bucket")
+
+
+def test_an_import_under_way_is_waited_for(monkeypatch: pytest.MonkeyPatch, vector_file: Write) -> None:
+    class Importing:
+        exceptions = boto3.client("dynamodb").exceptions
+
+        def describe_table(self, **_: Any) -> Any:
+            return {"Table": {"TableStatus": "CREATING", "TableArn": "table-arn"}}
+
+        def list_imports(self, TableArn: str, NextToken: str = "") -> Any:  # noqa: N803
+            old = [{"ImportStatus": "FAILED", "ImportArn": "old"}]
+            new = [{"ImportStatus": "IN_PROGRESS", "ImportArn": "new"}]
+            return {"ImportSummaryList": new} if NextToken else {"ImportSummaryList": old, "NextToken": "more"}
+
+    def wait(client: Any, s3: Any, arn: str, words: int, quiet: bool) -> int:
+        assert arn == "new"
+        return words
+
+    monkeypatch.setattr(bulk_import, "wait_for_import", wait)
+    selection = Selection(VectorFile(vector_file("a 1 2")), "float32")
+    selection.survey(quiet=True)
+    assert bulk_import.import_words(Importing(), None, "words", selection, "bucket", quiet=True) == 1
+
+
+def test_an_import_refuses_a_table_that_exists(dynamodb: Any, vector_file: Write) -> None:
+    with pytest.raises(ScriptError, match="table words exists"):
+        main([str(vector_file("a 1 2")), "words", "--via-s3", "bucket"])

@@ -1,0 +1,79 @@
+"""What both train.py share: every row in some batch, vectors of every mode, exported files that read back exactly."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utils.script import ScriptError
+from utils.training import MODES, WordVectors, batches, export_vectors, load_vectors, pad
+from utils.vector_file import read_vectors
+
+GIVEN = {"a": np.array([1, 2], np.float32), "b": np.array([3, 4], np.float32), "dev-only": np.ones(2, np.float32)}
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=300), st.integers(1, 20), st.integers(1, 5))
+def test_batches_hold_every_row_once(lengths: list[int], size: int, pool: int) -> None:
+    found = list(batches(torch.tensor(lengths), size, pool))
+    assert sorted(torch.cat(found).tolist()) == list(range(len(lengths)))
+    assert max(map(len, found)) <= size
+
+
+def test_batches_hold_sentences_of_like_length_in_another_order_each_time() -> None:
+    lengths = torch.randint(1, 60, (2000,))
+    found = list(batches(lengths, 50))
+    spread = np.mean([lengths[rows].max() - lengths[rows].min() for rows in found])
+    assert spread < 5  # 58 for random batches
+    assert not torch.equal(torch.cat(found), torch.cat(list(batches(lengths, 50))))
+
+
+def test_sentences_are_padded_with_the_unknown_word() -> None:
+    words, lengths = pad([torch.tensor([1]), torch.tensor([2, 3]), torch.tensor([4])], torch.tensor([1, 2]))
+    assert words.tolist() == [[2, 3], [4, 0]]
+    assert lengths.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_unknown_words_are_zero_in_every_mode_and_stay_so(mode: str) -> None:
+    words = WordVectors(mode, ["a", "b", "new"], {} if mode == "rand" else GIVEN, 2)
+    sentence = words.indices(["a", "unheard-of", "new"])[None]
+    if words.tuned is not None:
+        optimizer = torch.optim.SparseAdam(words.tuned.parameters(), 0.1)
+        words(sentence).sum().backward()
+        optimizer.step()
+    before, after = GIVEN["a"], words(sentence)[0].detach().numpy()
+    assert after.shape == (3, 2 * words.channels)
+    assert not after[1].any()
+    assert after[2].any() == (mode != "static")  # no vector for it: trained from a random one, or unknown
+    if mode in ("static", "multichannel"):
+        np.testing.assert_array_equal(after[0, :2], before)
+    if mode != "static":
+        assert not np.array_equal(after[0, -2:], before)
+    table = words.table()
+    np.testing.assert_array_equal(table["a"], after[0])
+    if mode != "rand":
+        np.testing.assert_array_equal(table["dev-only"], np.ones(2 * words.channels))
+
+
+def test_exported_vectors_read_back_exactly_with_all_other_words_of_the_source(tmp_path: Path) -> None:
+    (tmp_path / "source.txt").write_text("a 1 2\nrare 0.1 -7e-12\n")
+    vectors = {"a": np.array([0.1, 1 / 3, -1e-30, 3e8], np.float32), "new": np.zeros(4, np.float32)}
+    export_vectors(tmp_path / "out.txt", vectors, 2, tmp_path / "source.txt")
+    found = dict(read_vectors(tmp_path / "out.txt"))
+    assert (tmp_path / "out.txt").read_text().startswith("3 4\n")
+    assert list(found) == ["a", "new", "rare"]
+    np.testing.assert_array_equal(found["a"], vectors["a"])
+    np.testing.assert_array_equal(found["rare"], np.array([0.1, -7e-12, 0.1, -7e-12], np.float32))
+
+
+def test_only_the_wanted_vectors_are_loaded_and_wrong_ones_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("a 1 2\nb 3 4\n")
+    assert list(load_vectors(path, ["b", "c"])) == ["b"]
+    with pytest.raises(ScriptError, match=r"vectors\.txt: vectors of 2 numbers, but the model was trained on 3"):
+        load_vectors(path, ["a"], 3)
+    with pytest.raises(ScriptError, match="none of the words"):
+        load_vectors(path, ["c"])

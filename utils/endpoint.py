@@ -1,0 +1,47 @@
+"""A deployed function as a client sees it: many requests over HTTP, several at a time."""
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import urllib3
+from tqdm import tqdm
+
+from utils.script import ScriptError
+
+CONCURRENCY = 8
+
+
+def body(fields: dict[str, Any]) -> bytes:
+    """Return the JSON body of a request."""
+    return json.dumps(fields, ensure_ascii=False).encode()
+
+
+def post_all(url: str, requests: Sequence[dict[str, Any]], quiet: bool = False) -> list[dict[str, Any]]:
+    """Post each of `requests` to `url` and return the answers, in order.
+
+    Throttling and gateway errors are retried with backoff. Raises ScriptError when one is not answered.
+    """
+    retries = urllib3.Retry(
+        8, status_forcelist=(429, 502, 503, 504), allowed_methods=None, backoff_factor=0.2, raise_on_status=False
+    )
+    pool = urllib3.PoolManager(maxsize=CONCURRENCY, retries=retries, timeout=urllib3.Timeout(60))
+
+    def post(fields: dict[str, Any]) -> dict[str, Any]:
+        try:
+            answer = pool.request("POST", url, body=body(fields), headers={"Content-Type": "application/json"})
+        except urllib3.exceptions.HTTPError as error:
+            raise ScriptError(f"{url}: no answer ({error}); is it the URL that the deployment printed?") from None
+        if answer.status != 200:
+            raise ScriptError(f"{url}: status {answer.status}: {answer.data[:300].decode(errors='replace')}")
+        fields = answer.json()
+        return fields
+
+    with ThreadPoolExecutor(CONCURRENCY) as executor:
+        try:
+            answers = executor.map(post, requests)
+            return list(tqdm(answers, total=len(requests), unit="request", disable=True if quiet else None))
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise

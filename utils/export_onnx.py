@@ -1,0 +1,96 @@
+"""Export a model file to ONNX, for a deployment package without torch.
+
+The graph takes the arrays the PyTorch module takes, any number of sentences of any length; SM-CNN takes one question
+with its answers. What else a model file holds travels in the graph's metadata. The same model gives the same bytes.
+
+Example:
+  python utils/export_onnx.py sm_cnn sm_cnn.model build/sm_cnn.onnx
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import logging
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch.export import Dim
+
+from inference import model_file
+from utils.script import run
+
+OPSET = 18
+
+
+def example(architecture: str, content: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Return arguments for a module's `forward`, and which of their dimensions may vary."""
+    length = content["config"]["channels"] * content["config"]["dim"]
+
+    def sentences(count: int, words: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.zeros(count, words, length), torch.full((count,), words)
+
+    if architecture == "kim_cnn":
+        words, lengths = sentences(3, 7)
+        count = Dim("sentences")
+        return {"words": words, "lengths": lengths}, {"words": {0: count, 1: Dim("time")}, "lengths": {0: count}}
+    question, question_lengths = sentences(1, 5)
+    answer, answer_lengths = sentences(3, 7)
+    count = Dim("answers")
+    arguments = {"question": question, "question_lengths": question_lengths,
+                 "answer": answer, "answer_lengths": answer_lengths}  # fmt: skip
+    varying: dict[str, Any] = {"question": {1: Dim("question_time")}, "question_lengths": None,
+                               "answer": {0: count, 1: Dim("answer_time")}, "answer_lengths": {0: count}}  # fmt: skip
+    if content["config"]["features"]:
+        arguments["features"] = torch.zeros(3, 4)
+        varying["features"] = {0: count}
+    return arguments, varying
+
+
+def export(source: Path, architecture: str) -> onnx.ModelProto:
+    """Return the ONNX graph of a model file, with its architecture, config and overlap as JSON in the metadata."""
+    module, content = model_file.read(source, architecture)
+    arguments, varying = example(architecture, content)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # of the exporter about itself
+        program = torch.onnx.export(module, (), kwargs=arguments, dynamic_shapes=varying, opset_version=OPSET,
+                                    input_names=list(arguments), output_names=["logits"], dynamo=True, verbose=False)  # fmt: skip
+    assert program is not None
+    graph = program.model_proto
+    for node in graph.graph.node:  # notes of the exporter, three times the weights, with paths of this machine
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    about = {"architecture": architecture, "config": content["config"], "overlap": content.get("overlap")}
+    onnx.helper.set_model_props(graph, {name: json.dumps(value) for name, value in about.items()})
+    onnx.checker.check_model(graph, full_check=True)
+    return graph
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("architecture", choices=sorted(model_file.MODULES))
+    parser.add_argument("model", type=Path, help="the *.model file to export")
+    parser.add_argument("output", type=Path, help="the *.onnx file to write")
+    arguments = parser.parse_args()
+    graph = export(arguments.model, arguments.architecture)
+    with tempfile.NamedTemporaryFile(dir=arguments.output.parent, prefix=".onnx.", delete=False) as temporary:
+        try:
+            temporary.write(graph.SerializeToString(deterministic=True))
+            temporary.close()
+            Path(temporary.name).chmod(0o644)
+            os.replace(temporary.name, arguments.output)
+        except BaseException:
+            Path(temporary.name).unlink(missing_ok=True)
+            raise
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

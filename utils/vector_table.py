@@ -1,0 +1,243 @@
+"""The word vector table from the uploader's side: made and checked, written and read back in parallel.
+
+Nothing is dropped: a call that is throttled, cut off or answered in part is made again for what is left,
+with fewer calls at once.
+"""
+
+import base64
+import contextlib
+import json
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import boto3
+import numpy as np
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
+
+from inference.word_vectors import BACKOFF_BASE, KEY_BYTES, TRANSIENT_ERRORS
+from utils.script import ScriptError
+
+BATCH_ITEMS = 25  # most items BatchWriteItem takes
+BATCH_BYTES = 15 << 20  # it takes 16 MB
+PARALLEL_CALLS = 32
+BACKOFF_CAP = 10.0  # seconds
+PATIENCE = 300.0  # seconds a batch is tried without any of it being taken
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+TABLE = {
+    "KeySchema": [{"AttributeName": "word", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "word", "AttributeType": "S"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+
+
+def client(service: str = "dynamodb") -> Any:
+    """Return a client that leaves retries to this module. Region and endpoint come from the environment."""
+    config = Config(
+        connect_timeout=5,
+        read_timeout=20,
+        max_pool_connections=PARALLEL_CALLS,
+        parameter_validation=False,
+        retries={"total_max_attempts": 1},
+        tcp_keepalive=True,
+        user_agent="serverless-inference",  # put together anew for each call otherwise, a tenth of its time
+    )
+    return boto3.client(service, config=config)
+
+
+def create_table(client: Any, table: str) -> None:
+    """Create `table`, on demand, unless it exists."""
+    with contextlib.suppress(client.exceptions.ResourceInUseException):
+        client.create_table(TableName=table, **TABLE)
+
+
+def open_table(client: Any, table: str) -> str:
+    """Wait until `table` is active; return what tells it from any table that ever had its name.
+
+    Raises ScriptError when there is no such table or its key is not `word`, a string.
+    """
+    try:
+        client.describe_table(TableName=table)
+    except client.exceptions.ResourceNotFoundException:
+        raise ScriptError(f"no table {table} here; --create-table makes it") from None
+    client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 600})
+    description = client.describe_table(TableName=table)["Table"]
+    keys = [(key["AttributeName"], key["KeyType"]) for key in description["KeySchema"]]
+    types = {each["AttributeName"]: each["AttributeType"] for each in description["AttributeDefinitions"]}
+    if keys != [("word", "HASH")] or types.get("word") != "S":
+        raise ScriptError(f"table {table} has another key than `word`, a string; give another table")
+    created = f"{description['TableArn']} {description.get('CreationDateTime')}"
+    return str(description.get("TableId") or created)
+
+
+def batch_items(dim: int, format: str) -> int:
+    """Return how many items of `dim` numbers go into one call, within BATCH_ITEMS and BATCH_BYTES."""
+    word = 6 * KEY_BYTES  # JSON escapes
+    vector = 30 * dim if format == "list" else 4 * np.dtype(format).itemsize * dim // 3
+    return max(1, min(BATCH_ITEMS, BATCH_BYTES // (word + vector + 100)))
+
+
+def item_json(word: str, attribute: dict[str, Any]) -> str:
+    """Return an item in DynamoDB JSON, as requests and imports have it."""
+    if "B" in attribute:
+        vector = f'{{"B":"{base64.b64encode(attribute["B"]).decode()}"}}'
+    else:
+        vector = json.dumps(attribute, separators=(",", ":"))
+    return f'{{"word":{{"S":{json.dumps(word)}}},"vector":{vector}}}'
+
+
+class VectorTable:
+    """A table under load: as many calls at once as it takes."""
+
+    def __init__(self, client: Any, table: str):
+        """Write and read `table` through `client`, from any number of threads."""
+        self.client, self.table = client, table
+        self.throttled = 0  # calls that were refused or answered in part
+        self._stopped = threading.Event()  # no more tries
+        self._limit = 8.0
+        self._running = 0
+        self._last_cut = 0.0
+        self._free = threading.Condition()
+        self._body = threading.local()
+        client.meta.events.register("before-call.dynamodb.BatchWriteItem", self._insert_body)
+
+    @property
+    def parallel(self) -> int:
+        """How many calls may run at once now."""
+        return int(self._limit)
+
+    def in_order(
+        self, call: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Generator[tuple[Task, Result], None, None]:
+        """Yield each task with `call(task)`, in order; PARALLEL_CALLS threads make the calls, some ahead.
+
+        When `tasks` raises, what it gave before is done and yielded first.
+        """
+        pending: deque[tuple[Task, Future[Result]]] = deque()
+        failure: Exception | None = None
+        self._stopped.clear()
+        tasks = iter(tasks)
+        pool = ThreadPoolExecutor(PARALLEL_CALLS)
+        try:
+            while True:
+                try:
+                    task = next(tasks)
+                except StopIteration:
+                    break
+                except Exception as error:
+                    failure = error
+                    break
+                pending.append((task, pool.submit(call, task)))
+                while pending and (pending[0][1].done() or len(pending) >= 4 * PARALLEL_CALLS):
+                    done, future = pending.popleft()
+                    yield done, future.result()
+            for done, future in pending:
+                yield done, future.result()
+            if failure:
+                raise failure
+        finally:
+            self._stopped.set()
+            pool.shutdown(cancel_futures=True)
+
+    def write(self, items: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Put up to BATCH_ITEMS words and vector attributes, however many tries it takes."""
+        puts = ",".join([f'{{"PutRequest":{{"Item":{item_json(*item)}}}}}' for item in items])
+        if not items:
+            return
+        # botocore's serializer took a third of a call; what comes back unprocessed is rare and goes its way.
+        body = f'{{"RequestItems":{{{json.dumps(self.table)}:[{puts}]}}}}'.encode()
+
+        def call(requests: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+            self._body.value = body if requests is None else None
+            answer = self.client.batch_write_item(RequestItems={self.table: requests or []})
+            left: list[dict[str, Any]] = answer.get("UnprocessedItems", {}).get(self.table, [])
+            return left
+
+        self._until_done(call, None, len(items))
+
+    def read(self, words: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the vector attributes of up to 100 words, as of now; words without item are left out."""
+        found: dict[str, dict[str, Any]] = {}
+
+        def call(keys: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+            request = {"Keys": keys or [{"word": {"S": word}} for word in words], "ConsistentRead": True}
+            answer = self.client.batch_get_item(RequestItems={self.table: request})
+            for item in answer["Responses"].get(self.table, []):
+                found[item["word"]["S"]] = item.get("vector", {})
+            left: list[dict[str, Any]] = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+            return left
+
+        if words:
+            self._until_done(call, None, len(words))
+        return found
+
+    def _insert_body(self, params: dict[str, Any], **_: Any) -> None:
+        if getattr(self._body, "value", None) is not None:
+            params["body"] = self._body.value
+
+    def _until_done(self, call: Callable[[list[Any] | None], list[Any]], work: list[Any] | None, size: int) -> None:
+        """Make `call(work)`, then `call` of what it left, until nothing is left."""
+        attempt, last_progress = 0, time.monotonic()
+        while True:
+            left = work
+            with self._slot():
+                try:
+                    left = call(work)
+                    cause = "items left unprocessed"
+                except ClientError as error:
+                    cause = error.response["Error"]["Code"]
+                    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+                    if cause not in TRANSIENT_ERRORS and status < 500:
+                        raise
+                except (HTTPClientError, NoConnectionError) as error:
+                    cause = str(error)
+                self._adapt(left == [])
+            if left == []:
+                return
+            if left is not None and len(left) < size:
+                size, attempt, last_progress = len(left), 0, time.monotonic()
+            work = left
+            # Full jitter (AWS Architecture Blog, "Exponential Backoff and Jitter", 2015).
+            pause = random.uniform(0, min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(attempt, 10)))  # noqa: S311
+            attempt += 1
+            if time.monotonic() + pause > last_progress + PATIENCE:
+                raise ScriptError(f"table {self.table} took nothing for {PATIENCE:.0f} s ({cause}); try again later")
+            if self._stopped.wait(pause):
+                raise ScriptError("stopped")
+
+    @contextlib.contextmanager
+    def _slot(self) -> Iterator[None]:
+        """Wait for one of the calls that may run at once."""
+        with self._free:
+            while self._running >= self.parallel:
+                self._free.wait()
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._free:
+                self._running -= 1
+                self._free.notify_all()
+
+    def _adapt(self, success: bool) -> None:
+        """Allow one call more for every round that succeeds, half as many after one that did not.
+
+        Additive increase, multiplicative decrease (Chiu and Jain, 1989), as in TCP.
+        """
+        with self._free:
+            if success:
+                self._limit = min(PARALLEL_CALLS, self._limit + 1 / self._limit)
+                return
+            self.throttled += 1
+            if time.monotonic() > self._last_cut + 0.5:  # the calls of one round are refused together
+                self._last_cut = time.monotonic()
+                self._limit = max(1.0, self._limit / 2)
