@@ -21,10 +21,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from inference.tokenizer import tokenize
 from inference.word_vectors import WordVectors
 from utils import costs
 from utils.load_test import Fields, read_requests
+from utils.plot import pyplot, save
 from utils.script import ScriptError, run
 
 PARTS = ("gateway", "Lambda requests", "Lambda time, requests", "Lambda time, starts", "SnapStart restores",
@@ -129,15 +132,9 @@ def breakdown(ways: dict[str, dict[str, float]]) -> str:
 
 def plot(ways: dict[str, dict[str, float]], snapshot: float, path: Path) -> None:
     """Draw dollars a month against requests a month, beside a small server that is always on."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    import numpy as np
-    from matplotlib import pyplot as plt
-
     requests = np.logspace(3, 8, 200)
     server = costs.DOLLARS_PER_SERVER_HOUR * costs.HOURS_PER_MONTH
-    figure, axes = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
+    figure, axes = pyplot().subplots(figsize=(7.5, 4.2), layout="constrained")
     for place, (name, way) in enumerate(ways.items()):
         fixed = snapshot if "SnapStart" in name else 0.0
         line = "--" if "no cache" in name else "-"
@@ -146,7 +143,7 @@ def plot(ways: dict[str, dict[str, float]], snapshot: float, path: Path) -> None
     axes.set(xscale="log", yscale="log", xlabel="requests a month", ylabel="dollars a month", ylim=(1e-2, 1e3))
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    save(figure, path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -29,6 +29,7 @@ from typing import Any
 import urllib3
 from tqdm import tqdm
 
+from utils.plot import pyplot, save
 from utils.script import ScriptError, open_output, run
 
 PERCENTILES = (50, 90, 99, 99.9)
@@ -186,14 +187,9 @@ def table(levels: Sequence[dict[str, Any]]) -> str:
 
 def plot(levels: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     """Draw latency against the number of clients, and throughput beside it, into an SVG or PNG file."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot as plt
-
     answered = [level for level in levels if "latency" in level]
     clients = [level["concurrency"] for level in answered]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    figure, (left, right) = pyplot().subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for name in ("p99.9", "p99", "p90", "p50"):
         left.plot(clients, [1e3 * level["latency"][name] for level in answered], marker="o", label=name)
     server = [1e3 * level["server"]["t_overall"]["p50"] for level in answered if "t_overall" in level["server"]]
@@ -208,7 +204,7 @@ def plot(levels: Sequence[dict[str, Any]], path: Path, title: str) -> None:
         axes.minorticks_off()
         axes.grid(alpha=0.3)
     figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    save(figure, path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
