@@ -16,6 +16,7 @@ those of `utils/costs.py`, without free tiers.
 
 import argparse
 import json
+import math
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -36,33 +37,39 @@ DURATIONS = ("start_seconds", "restore_seconds", "cached_seconds", "uncached_sec
 
 
 class Traffic(NamedTuple):
-    """What requests need of the table: distinct words of a request, and the share that the cache had."""
+    """What requests need of the table: distinct words of a request, the share of words that the cache had, and the
+    share of requests that had to read, for want of one word or more.
+    """
 
     words: float
     hit_rate: float
+    reading: float
 
 
 class CountingTable:
     """A table without words that counts the keys it is asked for, in place of a DynamoDB client."""
 
-    read = 0
+    calls, read = 0, 0
 
     def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
         """Answer that no word is known, which the cache remembers like a vector."""
         ((table, asked),) = RequestItems.items()
+        self.calls += 1
         self.read += len(asked["Keys"])
         return {"Responses": {table: []}}
 
 
 def replay(requests: Iterable[Fields], life: int, cache_size: int) -> Traffic:
     """Return what `requests` would have found in the caches of containers that live for `life` requests each."""
-    table, asked, count = CountingTable(), 0, 0
+    table, asked, count, reading = CountingTable(), 0, 0, 0
     vectors = None
     for count, fields in enumerate(requests, 1):
         if vectors is None or (count - 1) % life == 0:
             vectors = WordVectors(table, "words", 1, cache_size)
+        before = table.calls
         asked += len(vectors.lookup(word for text in fields.values() for word in tokenize(text)))
-    return Traffic(asked / count, 1 - table.read / asked)
+        reading += table.calls > before
+    return Traffic(asked / count, 1 - table.read / asked, reading / count)
 
 
 def per_request(
@@ -70,9 +77,10 @@ def per_request(
 ) -> dict[str, float]:
     """Return the dollars one request costs, by part, starts shared out among the requests of a container."""
     measured, gigabytes = durations["packages"][package], durations["memory_mb"] / 1024
-    hit_rate = traffic.hit_rate if cache else 0.0
-    uncached = measured["uncached_seconds"] + measured["read_wait_seconds"]
-    warm = hit_rate * measured["cached_seconds"] + (1 - hit_rate) * uncached
+    hit_rate, reading = (traffic.hit_rate, traffic.reading) if cache else (0.0, 1.0)
+    cached = _billed(measured["cached_seconds"])
+    uncached = _billed(measured["uncached_seconds"] + measured["read_wait_seconds"])
+    warm = (1 - reading) * cached + reading * uncached
     start = measured["restore_seconds"] if snapstart else measured["start_seconds"]
     units = costs.read_units(costs.largest_item(10, durations["dim"], "float32"))
     return dict(
@@ -90,6 +98,10 @@ def per_request(
             strict=True,
         )
     )
+
+
+def _billed(seconds: float) -> float:
+    return math.ceil(round(1e3 * seconds, 6)) / 1e3  # Lambda counts whole milliseconds
 
 
 def snapshot_month(durations: dict[str, Any]) -> float:
@@ -163,10 +175,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     lives = sorted({1, 10, 100, 1000, options.life})
     replayed = {life: replay(requests, life, options.cache) for life in lives}
     print(f"{len(requests)} requests of {options.data.name}, {replayed[1].words:.1f} distinct words each\n")
-    print("| requests a container serves | words found in its cache |\n| ---: | ---: |")
+    print("| requests a container serves | words found in its cache | requests that read the table |")
+    print("| ---: | ---: | ---: |")
     for life in lives:
         print(f"| {life}{' (of which ' + str(len(requests)) + ')' if life > len(requests) else ''} "
-              f"| {replayed[life].hit_rate:.1%} |")  # fmt: skip
+              f"| {replayed[life].hit_rate:.1%} | {replayed[life].reading:.1%} |")  # fmt: skip
     traffic = replayed[options.life]
     ways = {
         package + (", SnapStart" if snapstart else "") + ("" if cache else ", no cache"): per_request(

@@ -29,11 +29,9 @@ def durations(tmp_path: Path) -> Path:
 
 
 def test_the_parts_are_prices_times_what_was_measured() -> None:
-    cost = per_request(DURATIONS, "torch", Traffic(10, 0.75), life=100, snapstart=False, cache=True)
+    cost = per_request(DURATIONS, "torch", Traffic(10, 0.75, 0.5), life=100, snapstart=False, cache=True)
     assert tuple(cost) == PARTS
-    assert cost["Lambda time, requests"] == pytest.approx(
-        2 * costs.DOLLARS_PER_GB_SECOND * (0.75 * 0.001 + 0.25 * 0.006)
-    )
+    assert cost["Lambda time, requests"] == pytest.approx(2 * costs.DOLLARS_PER_GB_SECOND * (0.5 * 0.001 + 0.5 * 0.006))
     assert cost["Lambda time, starts"] == pytest.approx(2 * costs.DOLLARS_PER_GB_SECOND * 1.0 / 100)
     assert cost["DynamoDB reads"] == pytest.approx(2.5 * 0.5 * costs.DOLLARS_PER_READ_UNIT)  # half a unit a word
     assert cost["logs"] == pytest.approx(1000 / 1e9 * costs.DOLLARS_PER_LOG_GB)
@@ -41,7 +39,7 @@ def test_the_parts_are_prices_times_what_was_measured() -> None:
 
 
 def test_without_cache_every_word_is_read_and_snapstart_pays_by_the_restore() -> None:
-    cost = per_request(DURATIONS, "torch", Traffic(10, 0.75), life=100, snapstart=True, cache=False)
+    cost = per_request(DURATIONS, "torch", Traffic(10, 0.75, 0.5), life=100, snapstart=True, cache=False)
     assert cost["DynamoDB reads"] == pytest.approx(10 * 0.5 * costs.DOLLARS_PER_READ_UNIT)
     assert cost["Lambda time, requests"] == pytest.approx(2 * costs.DOLLARS_PER_GB_SECOND * 0.006)
     assert cost["Lambda time, starts"] == pytest.approx(2 * costs.DOLLARS_PER_GB_SECOND * 0.1 / 100)
@@ -55,20 +53,29 @@ def test_a_read_counts_in_steps_of_4_kb_and_half_a_unit_each(size: int, units: f
 
 
 @pytest.mark.parametrize(
-    ("life", "cache", "hits"),
+    ("life", "cache", "hits", "reading"),
     [
-        (1, 100, 0),  # nothing lives to be found again
-        (2, 100, 2),  # in the second request of the first container, a and b
-        (4, 100, 4),  # those, a of the third and b of the fourth
-        (4, 2, 3),  # c has driven out b
-        (4, 0, 0),
+        (1, 100, 0, 4),  # nothing lives to be found again
+        (2, 100, 2, 3),  # in the second request of the first container, a and b
+        (4, 100, 4, 2),  # those, a of the third and b of the fourth
+        (4, 2, 3, 3),  # c has driven out b
+        (4, 0, 0, 4),
     ],
 )
-def test_the_hit_rate_is_that_of_containers_with_the_functions_cache(life: int, cache: int, hits: int) -> None:
+def test_the_hit_rate_is_that_of_containers_with_the_functions_cache(
+    life: int, cache: int, hits: int, reading: int
+) -> None:
     requests = [{"input": "a b"}, {"input": "B a a"}, {"input": "c a"}, {"input": "b"}]
     traffic = replay(requests, life, cache)
     assert traffic.words == 7 / 4  # distinct words of each request
     assert traffic.hit_rate == pytest.approx(hits / 7)
+    assert traffic.reading == reading / 4
+
+
+def test_time_is_billed_in_whole_milliseconds() -> None:
+    measured = {**MEASURED, "cached_seconds": 0.0002}
+    cost = per_request({**DURATIONS, "packages": {"torch": measured}}, "torch", Traffic(10, 1, 0), 100, False, True)
+    assert cost["Lambda time, requests"] == pytest.approx(2 * costs.DOLLARS_PER_GB_SECOND * 0.001)
 
 
 def test_prints_a_table_whose_sum_is_the_sum_and_draws(durations: Path, tmp_path: Path, capsys: Any) -> None:
@@ -78,7 +85,7 @@ def test_prints_a_table_whose_sum_is_the_sum_and_draws(durations: Path, tmp_path
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if " | " in line]
     parts = {row[0].strip("|* "): [cell.strip("|* ") for cell in row[1:]] for row in rows}
     assert sum(float(parts[part][0]) for part in PARTS) == pytest.approx(float(parts["sum"][0]), abs=0.05)
-    assert parts["10 (of which 2)"] == ["33.3%"]
+    assert parts["10 (of which 2)"] == ["33.3%", "100.0%"]
     assert (tmp_path / "plot.svg").stat().st_size > 1000
 
 
