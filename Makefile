@@ -11,7 +11,7 @@ RUN_LOCALLY := $(BIN)/python utils/local_cloud.py --port $(PORT) --
 
 help:
 	@echo "make demo    answer both sample requests on a cloud on this machine"
-	@echo "make serve   the same, and stay up until Ctrl-C"
+	@echo "make serve   the same, and stay up with the demo page until Ctrl-C"
 	@echo "make test    run the tests"
 	@echo "make lint    check style, types and the template"
 	@echo "make clean   remove what make made"

@@ -17,7 +17,7 @@ from inference.model_file import Model
 from sm_cnn.dataset import read_questions
 from sm_cnn.evaluate import cut, map_mrr, scores, words_of
 from utils.script import run
-from utils.training import load_vectors
+from utils.vector_file import load_vectors
 
 
 def without(model: Model, *halves: str) -> Model:
@@ -36,9 +36,7 @@ def without(model: Model, *halves: str) -> Model:
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, metavar="FILE")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR")
     parser.add_argument("--vectors", type=Path, required=True, metavar="FILE")

@@ -4,8 +4,13 @@ python bench/stub_server.py        # prints its URL, serves until killed
 """
 
 import asyncio
+import contextlib
 import json
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _OPERATION = re.compile(rb"x-amz-target: *\w+\.(\w+)", re.IGNORECASE)
@@ -50,6 +55,23 @@ class Connection(asyncio.Protocol):
             self.head = b""
         if not self.missing:
             self.transport.write(_PACKED[self.operation])
+
+
+@contextlib.contextmanager
+def stub_server() -> Iterator[None]:
+    """Run the stub in its own process, and point boto3 at it."""
+    command = [sys.executable, __file__]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            os.environ |= {
+                "AWS_ENDPOINT_URL": server.stdout.readline().strip(),
+                "AWS_DEFAULT_REGION": "us-east-1",
+                "AWS_ACCESS_KEY_ID": "stub",
+                "AWS_SECRET_ACCESS_KEY": "stub",
+            }
+            yield
+        finally:
+            server.kill()
 
 
 async def serve() -> None:

@@ -276,7 +276,7 @@ const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 function curlCommand(url, fields) {
   const command = `curl -H 'Content-Type: application/json' --data ${quoted(JSON.stringify(fields))} ${quoted(url)}`;
   const code = element("pre", {}, command);
-  const details = element("details", {}, element("summary", {}, "The request as a curl command"), code);
+  const details = element("details", {}, element("summary", {}, "As a curl command"), code);
   const button = element("button", { type: "button" }, "Copy curl");
   const said = element("span", { role: "status", class: "visually-hidden" });
   button.addEventListener("click", async () => {
@@ -362,17 +362,16 @@ const SM_CNN = {
 
   show({ sent1, sent2 }, { probability, ranking, unknown_words }, outcome) {
     const unknown = new Set(unknown_words);
-    const items = ranking.map((index, place) => {
-      const item = element(
+    const items = ranking.map((index, place) =>
+      element(
         "li",
         place ? {} : { class: "best" },
         element("span", { class: "rank" }, `${place + 1}`),
         element("span", { class: "text" }, ...marked(sent2[index], unknown)),
         element("span", { class: "percent" }, percent(probability[index])),
         sized(element("span", { class: "bar", "aria-hidden": "true" }), probability[index]),
-      );
-      return item;
-    });
+      ),
+    );
     // They start where the same candidates stood before, or else in the order they were sent.
     const old = [...outcome.querySelectorAll(".ranking .text")].map((text) => text.textContent);
     const before = ranking.map((index) => old.indexOf(sent2[index]));

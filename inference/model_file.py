@@ -8,9 +8,11 @@ without torch; `architecture`, `config` and `overlap` are JSON in its metadata.
 
 import gc
 import importlib
+import io
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,9 +62,11 @@ def save(path: Path, architecture: str, config: dict[str, Any], state_dict: dict
     content = {"architecture": architecture, "config": config, "state_dict": state_dict}
     if overlap is not None:
         content["overlap"] = overlap
+    written = io.BytesIO()
+    torch.save(content, written)  # to memory, as of a full disk it says "unexpected pos 1600 vs 1494"
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
         try:
-            torch.save(content, temporary)
+            temporary.write(written.getbuffer())
             temporary.close()
             Path(temporary.name).chmod(0o644)
             Path(temporary.name).replace(path)
@@ -85,9 +89,12 @@ def load(path: Path, architecture: str) -> Model:
     if not path.exists():
         raise ModelFileError(f"{path}: no such file; train one or set MODEL_PATH")
     if path.suffix == ".onnx":
-        return _load_onnx(path, architecture)
-    module, content = read(path, architecture)
-    return serve(module, content["config"], content.get("overlap"))
+        model = _load_onnx(path, architecture)
+    else:
+        module, content = read(path, architecture)
+        model = serve(module, content["config"], content.get("overlap"))
+    _check_overlap(path, model)
+    return model
 
 
 def read(path: Path, architecture: str) -> tuple["nn.Module", dict[str, Any]]:
@@ -97,6 +104,9 @@ def read(path: Path, architecture: str) -> tuple["nn.Module", dict[str, Any]]:
         import torch
 
     try:
+        with zipfile.ZipFile(path) as archive:
+            if broken := archive.testzip():  # torch does not compare the checksums, and would serve other weights
+                raise zipfile.BadZipFile(f"{broken} is damaged")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise _unreadable(path, error) from error
@@ -104,10 +114,12 @@ def read(path: Path, architecture: str) -> tuple["nn.Module", dict[str, Any]]:
         raise ModelFileError(f"{path}: not a model file (no architecture, config and state_dict in it)")
     _check_architecture(path, content["architecture"], architecture)
     try:
-        module = build(architecture, content["config"])
-        module.load_state_dict(content["state_dict"])
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise ModelFileError(f"{path}: config and weights do not fit: {error}") from error
+        with torch.device("meta"):  # takes no memory, however large the config says it is
+            module = build(architecture, content["config"])
+        module.load_state_dict(content["state_dict"], assign=True)
+        module.float()
+    except Exception as error:
+        raise ModelFileError(f"{path}: config and weights do not fit ({type(error).__name__}: {error})") from error
     if not all(torch.isfinite(parameter).all() for parameter in module.parameters()):
         raise ModelFileError(f"{path}: has weights that are not finite numbers")
     return module.eval(), content
@@ -152,6 +164,20 @@ def _load_onnx(path: Path, architecture: str) -> Model:
         return logits
 
     return Model(config, forward, overlap)
+
+
+def _check_overlap(path: Path, model: Model) -> None:
+    """Refuse a model whose overlap features can't be computed: at the start, not at every request."""
+    if bool(model.config.get("features")) != (model.overlap is not None):
+        raise ModelFileError(f"{path}: config and overlap do not fit: features but no data for them, or the reverse")
+    if model.overlap is not None:
+        from sm_cnn import overlap
+
+        try:
+            if not np.isfinite(overlap.features(model.overlap, ["word"], [["word"]])).all():
+                raise ValueError("features that are not finite numbers")
+        except Exception as error:
+            raise ModelFileError(f"{path}: overlap can't be used ({type(error).__name__}: {error})") from error
 
 
 def _unreadable(path: Path, error: Exception) -> ModelFileError:

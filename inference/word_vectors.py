@@ -3,10 +3,12 @@
 Key `word` (S), attribute `vector`, one of
 
 - float32: one binary value, little-endian, what the uploader writes by default;
-- float16: one binary value, half as long, told from float32 by its length;
+- float16: one binary value, little-endian, and a zero byte after it. The odd length tells it from float32: by
+  half the length alone, 100 numbers in float16 would pass for 50 in float32, and be other numbers;
 - list: a list of numbers, the format of tables made before the binary ones.
 """
 
+import binascii
 import random
 import threading
 import time
@@ -36,7 +38,7 @@ TRANSIENT_ERRORS = frozenset(
     "ServiceUnavailable SlowDown ThrottledException Throttling ThrottlingException TooManyRequestsException".split()
 )
 # Not reached, cut off, or answered with something other than DynamoDB's JSON.
-CONNECTION_ERRORS = (HTTPClientError, NoConnectionError, ChecksumError, ResponseParserError)
+CONNECTION_ERRORS = (HTTPClientError, NoConnectionError, ChecksumError, ResponseParserError, binascii.Error)
 # Mended by a client that reads its credentials anew, or by signing again once the clock is right.
 STALE_CREDENTIALS = frozenset(
     "ExpiredToken ExpiredTokenException InvalidClientTokenId InvalidSignatureException RequestExpired "
@@ -73,7 +75,7 @@ def encode_vector(vector: np.ndarray, format: str = "float32") -> dict[str, Any]
         half = vector.astype("<f2")
     if not np.isfinite(half).all():
         raise ValueError(f"a value is out of the range of {format}")
-    return {"B": half.tobytes()}
+    return {"B": half.tobytes() + b"\0"}
 
 
 def decode_vector(attribute: dict[str, Any], length: int) -> np.ndarray:
@@ -85,10 +87,10 @@ def decode_vector(attribute: dict[str, Any], length: int) -> np.ndarray:
         data = bytes(attribute["B"])
         if len(data) == 4 * length:
             vector = np.frombuffer(data, "<f4").astype(np.float32, copy=False)
-        elif len(data) == 2 * length:
-            vector = np.frombuffer(data, "<f2").astype(np.float32)
+        elif len(data) == 2 * length + 1:
+            vector = np.frombuffer(data, "<f2", length).astype(np.float32)
         else:
-            raise ValueError(f"{len(data)} bytes, not the {4 * length} or {2 * length} of {length} numbers")
+            raise ValueError(f"{len(data)} bytes, not the {4 * length} or {2 * length + 1} of {length} numbers")
     elif "L" in attribute:
         try:
             vector = np.array([value["N"] for value in attribute["L"]], np.float64).astype(np.float32)

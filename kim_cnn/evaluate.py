@@ -9,20 +9,19 @@ Sentences are cut to the words that a request may hold, offline as well.
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from inference import model_file
-from inference.gateway import MAX_BODY_BYTES, MAX_SENTENCES, MAX_WORDS
+from inference.gateway import MAX_WORDS
 from inference.model_file import Model
 from inference.word_vectors import embed
 from kim_cnn.dataset import Sentence, read_sentences
-from utils.endpoint import body, post_all
+from utils.endpoint import body, post_all, split
 from utils.script import run
-from utils.training import load_vectors
+from utils.vector_file import load_vectors
 
 BATCH = 64  # sentences a forward pass
 
@@ -46,22 +45,10 @@ def predictions(model: Model, sentences: Sequence[Sentence], vectors: Mapping[st
     return np.concatenate(found)
 
 
-def requests(sentences: Iterable[Sentence]) -> Iterator[dict[str, Any]]:
-    """Yield the requests for sentences: as few as the limits on sentences and bytes allow."""
-    texts: list[str] = []
-    for sentence in sentences:
-        text = " ".join(sentence.words)
-        full = len(texts) == MAX_SENTENCES or len(body({"input": [*texts, text]})) > MAX_BODY_BYTES
-        if texts and full:
-            yield {"input": texts}
-            texts = []
-        texts.append(text)
-    yield {"input": texts}
-
-
 def served_predictions(url: str, sentences: Sequence[Sentence], quiet: bool = False) -> np.ndarray:
     """Return what `predictions` returns, computed by the function deployed at `url`."""
-    answers = post_all(url, list(requests(sentences)), quiet)
+    texts = (" ".join(sentence.words) for sentence in sentences)
+    answers = post_all(url, [{"input": group} for group in split(texts, len(body({"input": []})))], quiet)
     return np.concatenate([answer["prediction"] for answer in answers])
 
 

@@ -21,6 +21,7 @@ from kim_cnn.dataset import read_sentences
 from kim_cnn.evaluate import accuracy, predictions, words_of
 from utils import training
 from utils.script import run
+from utils.vector_file import load_vectors
 
 
 class Data(NamedTuple):
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for split in ("phrases.train", "train", "dev")
     )
     train = phrases + recipe.sentences * whole
-    given = training.load_vectors(options.vectors, words_of(train + dev)) if options.vectors else {}
+    given = load_vectors(options.vectors, words_of(train + dev)) if options.vectors else {}
     dim = len(next(iter(given.values()))) if given else options.dim
     words = training.WordVectors(options.mode, sorted(words_of(train)), given, dim)
     config = {

@@ -19,14 +19,14 @@ import numpy as np
 from ir_measures import AP, RR
 
 from inference import model_file
-from inference.gateway import MAX_BODY_BYTES, MAX_SENTENCES, MAX_WORDS
+from inference.gateway import MAX_WORDS
 from inference.model_file import Model
 from inference.word_vectors import embed
 from sm_cnn import overlap
 from sm_cnn.dataset import Question, read_questions
-from utils.endpoint import body, post_all
+from utils.endpoint import body, post_all, split
 from utils.script import run
-from utils.training import load_vectors
+from utils.vector_file import load_vectors
 
 
 def words_of(questions: Iterable[Question]) -> set[str]:
@@ -59,15 +59,9 @@ def scores(model: Model, questions: Iterable[Question], vectors: Mapping[str, np
 
 def requests(question: Question) -> Iterator[dict[str, Any]]:
     """Yield the requests for a question: as few as the limits on sentences and bytes allow."""
-    fields: dict[str, Any] = {"sent1": " ".join(question.words), "sent2": []}
-    for answer in question.answers:
-        text = " ".join(answer)
-        longer = {**fields, "sent2": [*fields["sent2"], text]}
-        if fields["sent2"] and (len(longer["sent2"]) > MAX_SENTENCES or len(body(longer)) > MAX_BODY_BYTES):
-            yield fields
-            longer = {**fields, "sent2": [text]}
-        fields = longer
-    yield fields
+    sent1 = " ".join(question.words)
+    for sent2 in split(map(" ".join, question.answers), len(body({"sent1": sent1, "sent2": []}))):
+        yield {"sent1": sent1, "sent2": sent2}
 
 
 def served_scores(url: str, questions: Sequence[Question], quiet: bool = False) -> list[np.ndarray]:

@@ -22,6 +22,7 @@ from sm_cnn.dataset import read_questions
 from sm_cnn.evaluate import map_mrr, scores, words_of
 from utils import training
 from utils.script import run
+from utils.vector_file import load_vectors
 
 
 class Recipe(NamedTuple):
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
     train, dev = read_questions(options.data / recipe.train), read_questions(options.data / recipe.dev)
-    given = training.load_vectors(options.vectors, words_of(train + dev)) if options.vectors else {}
+    given = load_vectors(options.vectors, words_of(train + dev)) if options.vectors else {}
     dim = len(next(iter(given.values()))) if given else options.dim
     words = training.WordVectors(options.mode, sorted(words_of(train)), given, dim)
     config = {

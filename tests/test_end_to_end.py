@@ -166,7 +166,10 @@ def test_without_the_permission_to_read_the_caller_gets_a_clean_500_and_the_log_
         iam.put_role_policy(RoleName=role, PolicyName="read-word-vectors-and-log", PolicyDocument=json.dumps(policy))
     assert (status, headers["Access-Control-Allow-Origin"]) == (500, "*")
     assert answer == {"error": "the request failed inside the service; its log says why"}
-    assert "dynamodb:BatchGetItem" in logs(cloud, "KimCnnLogs")
+    deadline = time.monotonic() + 10  # logs arrive after the answer
+    while "dynamodb:BatchGetItem" not in (written := logs(cloud, "KimCnnLogs")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert "dynamodb:BatchGetItem" in written
 
 
 def logs(cloud: Cloud, logical_id: str) -> str:
@@ -235,7 +238,7 @@ def test_a_broken_package_is_not_deployed_and_the_old_version_goes_on_answering(
 
 def test_deploying_the_same_again_changes_nothing(cloud: Cloud, urls: dict[str, str]) -> None:
     ran = cloud.run(DEPLOY, "up", "--sm-cnn", cloud.packages["sm_cnn"], "--kim-cnn", cloud.packages["kim_cnn"])
-    assert ran.stderr.splitlines() == ["sm_cnn: package unchanged", "kim_cnn: package unchanged", "nothing to change"]
+    assert ran.stderr.splitlines() == ["sm_cnn.zip: unchanged", "kim_cnn.zip: unchanged", "nothing to change"]
     assert printed(ran.stdout) == urls
 
 
@@ -250,7 +253,7 @@ def test_one_model_alone_deploys_and_down_leaves_nothing_but_the_tables(cloud: C
     tables = cloud.client("dynamodb").list_tables()["TableNames"]
     refused = cloud.run(DEPLOY, "down", *names, check=False)
     assert refused.returncode == 1
-    assert refused.stderr == "deploy: removing asks first; without a terminal, say --yes\n"
+    assert refused.stderr == "deploy.py: removing asks first; without a terminal, say --yes\n"
     cloud.run(DEPLOY, "down", "--yes", *names)
     assert "kim-only-packages" not in [bucket["Name"] for bucket in cloud.client("s3").list_buckets()["Buckets"]]
     assert cloud.client("dynamodb").list_tables()["TableNames"] == tables
@@ -319,9 +322,9 @@ def test_snapstart_is_on_where_the_region_has_it_and_said_to_be_off_elsewhere(cl
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["up", "--kim-cnn", "none.zip"], 1, "deploy: none.zip: no such package"),
+        (["up", "--kim-cnn", "none.zip"], 1, "deploy.py: none.zip: no such package"),
         (["up", "--parameter", "Memory"], 2, "'Memory' is not NAME=VALUE"),
-        (["up", "--stack", "s", "--parameter", "Memory=some"], 1, "deploy: "),
+        (["up", "--stack", "s", "--parameter", "Memory=some"], 1, "deploy.py: "),
         ([], 2, "usage: "),
     ],
 )
@@ -337,7 +340,7 @@ def test_a_caller_without_credentials_is_no_administrator(cloud: Cloud) -> None:
     stranger = boto3.client(
         "dynamodb",
         endpoint_url=cloud.environment["AWS_ENDPOINT_URL"],
-        aws_access_key_id="AKIASTRANGER00000000",
+        aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
         aws_secret_access_key="none",
     )
     with pytest.raises(ClientError, match=r"invalid|denied|not authorized"):

@@ -15,7 +15,7 @@ from utils.script import ScriptError
 from utils.selection import Selection
 
 OBJECT_BYTES = 256 << 20  # of an object before it is packed; DynamoDB reads several at once
-POLL_INTERVAL = 5.0  # seconds
+POLL_INTERVAL = 2.0  # seconds
 
 
 def s3_client() -> Any:

@@ -1,13 +1,14 @@
 """A deployed function as a client sees it: many requests over HTTP, several at a time."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import urllib3
 from tqdm import tqdm
 
+from inference.gateway import MAX_BODY_BYTES, MAX_SENTENCES
 from utils.script import ScriptError
 
 CONCURRENCY = 8
@@ -18,13 +19,35 @@ def body(fields: dict[str, Any]) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode()
 
 
+def split(texts: Iterable[str], other_bytes: int) -> Iterator[list[str]]:
+    """Yield `texts` in lists that each fit a request: as few as its limits on sentences and bytes allow.
+
+    `other_bytes` is the size of the request's body with an empty list.
+    """
+    group: list[str] = []
+    size = other_bytes
+    for text in texts:
+        more = len(json.dumps(text, ensure_ascii=False).encode()) + len(", ")
+        if group and (len(group) == MAX_SENTENCES or size + more > MAX_BODY_BYTES):
+            yield group
+            group, size = [], other_bytes
+        group.append(text)
+        size += more
+    yield group
+
+
 def post_all(url: str, requests: Sequence[dict[str, Any]], quiet: bool = False) -> list[dict[str, Any]]:
     """Post each of `requests` to `url` and return the answers, in order.
 
     Throttling and gateway errors are retried with backoff. Raises ScriptError when one is not answered.
     """
     retries = urllib3.Retry(
-        8, status_forcelist=(429, 502, 503, 504), allowed_methods=None, backoff_factor=0.2, raise_on_status=False
+        total=8,
+        connect=2,
+        status_forcelist=(429, 502, 503, 504),
+        allowed_methods=None,
+        backoff_factor=0.2,
+        raise_on_status=False,
     )
     pool = urllib3.PoolManager(maxsize=CONCURRENCY, retries=retries, timeout=urllib3.Timeout(60))
 
@@ -32,7 +55,8 @@ def post_all(url: str, requests: Sequence[dict[str, Any]], quiet: bool = False) 
         try:
             answer = pool.request("POST", url, body=body(fields), headers={"Content-Type": "application/json"})
         except urllib3.exceptions.HTTPError as error:
-            raise ScriptError(f"{url}: no answer ({error}); is it the URL that the deployment printed?") from None
+            cause = type(getattr(error, "reason", error)).__name__
+            raise ScriptError(f"{url}: no answer ({cause}); is it the URL that the deployment printed?") from None
         if answer.status != 200:
             raise ScriptError(f"{url}: status {answer.status}: {answer.data[:300].decode(errors='replace')}")
         fields = answer.json()

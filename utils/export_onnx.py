@@ -12,7 +12,6 @@ import contextlib
 import io
 import json
 import logging
-import os
 import tempfile
 import warnings
 from pathlib import Path
@@ -25,7 +24,7 @@ from torch.export import Dim
 from inference import model_file
 from utils.script import run
 
-OPSET = 18
+OPSET = 18  # what the exporter itself writes; older ones are converted
 
 
 def example(architecture: str, content: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -59,10 +58,17 @@ def export(source: Path, architecture: str) -> onnx.ModelProto:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # of the exporter about itself
-        program = torch.onnx.export(module, (), kwargs=arguments, dynamic_shapes=varying, opset_version=OPSET,
-                                    input_names=list(arguments), output_names=["logits"], dynamo=True, verbose=False)  # fmt: skip
-    assert program is not None
-    graph = program.model_proto
+        program: Any = torch.onnx.export(
+            module,
+            kwargs=arguments,
+            input_names=list(arguments),
+            output_names=["logits"],
+            dynamic_shapes=varying,
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    graph: onnx.ModelProto = program.model_proto
     for node in graph.graph.node:  # notes of the exporter, three times the weights, with paths of this machine
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
@@ -85,7 +91,7 @@ def main() -> int:
             temporary.write(graph.SerializeToString(deterministic=True))
             temporary.close()
             Path(temporary.name).chmod(0o644)
-            os.replace(temporary.name, arguments.output)
+            Path(temporary.name).replace(arguments.output)
         except BaseException:
             Path(temporary.name).unlink(missing_ok=True)
             raise

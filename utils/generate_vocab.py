@@ -1,32 +1,16 @@
 """Token files in, vocabulary out: every distinct word, one a line, sorted, split exactly as serving splits.
 
-python utils/generate_vocab.py train/a.toks train/b.toks.gz vocab.txt
-cat questions.txt | python utils/generate_vocab.py - vocab.txt
+Example:
+  python utils/generate_vocab.py train/a.toks train/b.toks.gz vocab.txt
+  cat questions.txt | python utils/generate_vocab.py - vocab.txt
 """
 
 import argparse
-import gzip
 import sys
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
 from inference.tokenizer import tokenize
-from utils.script import open_output, run
-
-
-def read_lines(name: str) -> Iterator[str]:
-    """Yield the lines of a text file, gzipped or not, or of stdin when `name` is `-`."""
-    if name == "-":
-        sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-        yield from sys.stdin
-        return
-    with Path(name).open("rb") as raw:
-        binary = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw
-        for number, line in enumerate(binary, 1):
-            try:
-                yield line.decode()
-            except UnicodeDecodeError as error:
-                raise ValueError(f"{name}, line {number}: not UTF-8 ({error.reason})") from None
+from utils.script import open_output, read_lines, run
 
 
 def vocabulary(lines: Iterable[str]) -> list[str]:

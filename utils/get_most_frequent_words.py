@@ -1,6 +1,7 @@
 """The most frequent words of a frequency list, one a line, in a form the uploader's --wordlist takes.
 
-    python utils/get_most_frequent_words.py --frequency_data_file freq.csv --num_of_words 50000 > words.txt
+Example:
+  python utils/get_most_frequent_words.py --frequency_data_file freq.csv --num_of_words 50000 > words.txt
 
 The list is CSV, `word,count`, with or without a header, for example the Kaggle set
 rtatman/english-word-frequency. Words come most frequent first; ties keep the file's order.

@@ -47,15 +47,11 @@ def problems(paths: list[Path], machine: str) -> Iterator[str]:
             for name in _needed(elf):
                 if name not in present | LAMBDA_HAS:
                     yield f"{path}: needs {name}, which neither Lambda nor the package has"
-            for section in elf.iter_sections():
-                if isinstance(section, GNUVerNeedSection):
-                    for _, versions in section.iter_versions():
-                        for version in versions:
-                            kind, _, number = version.name.partition("_")
-                            if kind in NEWEST and re.fullmatch(r"[\d.]+", number):
-                                if tuple(map(int, number.split("."))) > NEWEST[kind]:
-                                    newest = ".".join(map(str, NEWEST[kind]))
-                                    yield f"{path}: needs {version.name}; Amazon Linux 2023 has {kind} {newest}"
+            for version in _versions(elf):
+                kind, _, number = version.partition("_")
+                if kind in NEWEST and tuple(map(int, re.findall(r"\d+", number))) > NEWEST[kind]:
+                    newest = ".".join(map(str, NEWEST[kind]))
+                    yield f"{path}: needs {version}; Amazon Linux 2023 has {kind} {newest}"
 
 
 def strip(path: Path) -> None:
@@ -97,9 +93,17 @@ def _magic(path: Path) -> bytes:
         return file.read(4)
 
 
+def _versions(elf: ELFFile) -> Iterator[str]:
+    """Yield the symbol versions a library needs, such as GLIBC_2.17."""
+    for section in elf.iter_sections():
+        if isinstance(section, GNUVerNeedSection):
+            for _, versions in section.iter_versions():
+                yield from (version.name for version in versions)
+
+
 def _needed(elf: ELFFile) -> list[str]:
     return [
-        tag.needed
+        tag.needed  # type: ignore[attr-defined]
         for segment in elf.iter_segments()
         if isinstance(segment, DynamicSegment)
         for tag in segment.iter_tags("DT_NEEDED")

@@ -7,7 +7,6 @@ Example:
 """
 
 import argparse
-import os
 import tempfile
 import zipfile
 from collections import defaultdict
@@ -30,7 +29,7 @@ def write_zip(folder: Path, output: Path) -> list[zipfile.ZipInfo]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     unzipped = sum(path.stat().st_size for path in files)
     if unzipped > UNZIPPED_LIMIT:
-        raise ScriptError(f"{unzipped:,} bytes unzipped, over Lambda's limit of {UNZIPPED_LIMIT:,}; {output} not written")
+        raise ScriptError(f"{unzipped:,} bytes unzipped are over Lambda's limit of {UNZIPPED_LIMIT:,}")
     with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as temporary:
         try:
             with zipfile.ZipFile(temporary, "w") as archive:
@@ -41,7 +40,7 @@ def write_zip(folder: Path, output: Path) -> list[zipfile.ZipInfo]:
                     archive.writestr(entry, path.read_bytes(), compresslevel=9)
             temporary.close()
             Path(temporary.name).chmod(0o644)
-            os.replace(temporary.name, output)
+            Path(temporary.name).replace(output)
         except BaseException:
             Path(temporary.name).unlink(missing_ok=True)
             raise

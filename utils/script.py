@@ -6,12 +6,14 @@ import io
 import os
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from inference.model_file import ModelFileError
 from utils.vector_file import VectorFileError
 
 
@@ -30,15 +32,45 @@ def run(main: Callable[[], int]) -> NoReturn:
     except BrokenPipeError:  # as in `script | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
-    except (ScriptError, VectorFileError, OSError, EOFError, ValueError, BotoCoreError, ClientError) as error:
+    except OSError as error:
+        print(f"{name}: {error.filename}: {error.strerror}" if error.filename else f"{name}: {error}", file=sys.stderr)
+        code = 1
+    except (ScriptError, ModelFileError, VectorFileError, BotoCoreError, ClientError) as error:
         print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
         code = 1
     sys.exit(code)
 
 
-def read_wordlist(path: Path) -> set[str]:
-    """Return the words of a file with one a line."""
-    return {word for line in path.read_text(encoding="utf-8").split("\n") if (word := line.strip("\r"))}
+def say(line: str) -> None:
+    """Tell the user at once what happens."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def read_lines(name: str | Path) -> Iterator[str]:
+    """Yield the lines of a UTF-8 text file, gzipped or not, without their ends; of stdin when `name` is `-`.
+
+    Raises ScriptError, naming file and line, for what is not UTF-8 and for a broken gzip file.
+    """
+    number = 0
+    try:
+        with contextlib.ExitStack() as stack:
+            if str(name) == "-":
+                name, lines = "stdin", sys.stdin.buffer
+            else:
+                lines = stack.enter_context(Path(name).open("rb"))
+                if lines.peek(2)[:2] == b"\x1f\x8b":
+                    lines = stack.enter_context(gzip.GzipFile(fileobj=lines))
+            for number, line in enumerate(lines, 1):  # noqa: B007
+                yield line.decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise ScriptError(f"{name}, line {number}: not UTF-8 ({error.reason})") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ScriptError(f"{name}: broken gzip file, is it cut short? ({error})") from None
+
+
+def read_wordlist(path: Path) -> list[str]:
+    """Return the distinct words of a file with one a line, in its order."""
+    return list(dict.fromkeys(line for line in read_lines(path) if line))
 
 
 @contextlib.contextmanager

@@ -74,12 +74,12 @@ class Selection:
             self.file.records(), "reading", self.file.count, unit=" words", disable=quiet or None, leave=False
         )
         for record in records:
+            if self.wanted is None or record.word in self.wanted:
+                hashes.append(hash(record.word))
             if resume and record.end <= resume.offset:
                 fingerprint.add(record.raw)
                 if record.end == resume.offset:
                     before, same = len(hashes), fingerprint.value() == resume.fingerprint
-            if self.wanted is None or record.word in self.wanted:
-                hashes.append(hash(record.word))
             self.end = record.end
         ordered = np.frombuffer(hashes, np.int64) if hashes else np.empty(0, np.int64)
         self.words_before = len(np.unique(ordered[:before])) if same else 0

@@ -10,27 +10,10 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from utils.script import ScriptError, open_output
+from utils.script import open_output
 from utils.vector_file import read_vectors
 
 MODES = ("rand", "static", "non-static", "multichannel")
-
-
-def load_vectors(path: Path, words: Iterable[str], length: int | None = None) -> dict[str, np.ndarray]:
-    """Return the float32 vectors that the file at `path` has of `words`.
-
-    Raises ScriptError when they do not have the `length` that a model wants, or when there are none.
-    """
-    wanted = set(words)
-    vectors: dict[str, np.ndarray] = {}
-    for word, vector in read_vectors(path):
-        if length is not None and len(vector) != length:
-            raise ScriptError(f"{path}: vectors of {len(vector)} numbers, but the model was trained on {length}")
-        if word in wanted:
-            vectors.setdefault(word, vector)
-    if not vectors:
-        raise ScriptError(f"{path}: has none of the words of the data")
-    return vectors
 
 
 class WordVectors(nn.Module):

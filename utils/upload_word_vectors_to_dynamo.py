@@ -1,8 +1,9 @@
 """Upload word vectors to the DynamoDB table that the handlers read.
 
-    python utils/upload_word_vectors_to_dynamo.py glove.840B.300d.txt word-vectors --create-table
-    python utils/upload_word_vectors_to_dynamo.py GoogleNews.bin.gz words --wordlist words.txt --dry-run
-    python utils/upload_word_vectors_to_dynamo.py glove.840B.300d.txt words --via-s3 my-bucket
+Example:
+  python utils/upload_word_vectors_to_dynamo.py glove.840B.300d.txt word-vectors --create-table
+  python utils/upload_word_vectors_to_dynamo.py GoogleNews.bin.gz words --wordlist words.txt --dry-run
+  python utils/upload_word_vectors_to_dynamo.py glove.840B.300d.txt words --via-s3 my-bucket
 
 Reads word2vec text and binary and GloVe text, gzipped or not. Interrupted and run again, it goes on where it
 was. Region, credentials and endpoint come from the environment, as for every AWS tool.
@@ -209,11 +210,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             after, selection.words_before = None, 0  # finished: asked again, write again
         if after is None:
             progress.forget()
-        elif after.offset < selection.end:
+        elif after.offset < selection.end and not quiet:
             print(f"{selection.words_before:,} words are there already; going on", file=sys.stderr)
         table = VectorTable(client, arguments.table)
         written = upload(table, selection, progress, after, quiet)
-        print(f"{written:,} words written to {arguments.table}")
+        if written or not arguments.verify:
+            print(f"{written:,} words written to {arguments.table}")
         report(selection, arguments)
     if arguments.verify:
         same = verify(VectorTable(client, arguments.table), selection, quiet)

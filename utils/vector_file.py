@@ -12,7 +12,7 @@ import re
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -216,6 +216,23 @@ def finite(vector: np.ndarray) -> np.ndarray:
     if not np.isfinite(vector).all():
         raise ValueError("a value that is NaN, infinite or out of the range of float32")
     return vector
+
+
+def load_vectors(path: Path, words: Iterable[str], length: int | None = None) -> dict[str, np.ndarray]:
+    """Return the float32 vectors that the file at `path` has of `words`.
+
+    Raises VectorFileError when they do not have the `length` that a model wants, or when there are none.
+    """
+    wanted = set(words)
+    vectors: dict[str, np.ndarray] = {}
+    for word, vector in read_vectors(path):
+        if length is not None and len(vector) != length:
+            raise VectorFileError(f"{path}: vectors of {len(vector)} numbers, but the model was trained on {length}")
+        if word in wanted:
+            vectors.setdefault(word, vector)
+    if not vectors:
+        raise VectorFileError(f"{path}: has none of the words of the data")
+    return vectors
 
 
 def _read(path: Path, stream: Stream, size: int) -> bytes:

@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 import boto3
 import numpy as np
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ChecksumError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.parsers import ResponseParserError
 
 from inference.word_vectors import BACKOFF_BASE, KEY_BYTES, TRANSIENT_ERRORS
 from utils.script import ScriptError
@@ -27,6 +28,7 @@ from utils.script import ScriptError
 BATCH_ITEMS = 25  # most items BatchWriteItem takes
 BATCH_BYTES = 15 << 20  # it takes 16 MB
 PARALLEL_CALLS = 32
+FEW_WAITING, MANY_WAITING = 2, 4  # calls
 BACKOFF_CAP = 10.0  # seconds
 PATIENCE = 300.0  # seconds a batch is tried without any of it being taken
 
@@ -103,7 +105,8 @@ class VectorTable:
         self.client, self.table = client, table
         self.throttled = 0  # calls that were refused or answered in part
         self._stopped = threading.Event()  # no more tries
-        self._limit = 8.0
+        self._limit = 4.0
+        self._fastest = float("inf")  # call, in seconds
         self._running = 0
         self._last_cut = 0.0
         self._free = threading.Condition()
@@ -158,7 +161,10 @@ class VectorTable:
 
         def call(requests: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
             self._body.value = body if requests is None else None
-            answer = self.client.batch_write_item(RequestItems={self.table: requests or []})
+            try:
+                answer = self.client.batch_write_item(RequestItems={self.table: requests or []})
+            finally:
+                self._body.value = None
             left: list[dict[str, Any]] = answer.get("UnprocessedItems", {}).get(self.table, [])
             return left
 
@@ -190,6 +196,7 @@ class VectorTable:
         while True:
             left = work
             with self._slot():
+                start = time.monotonic()
                 try:
                     left = call(work)
                     cause = "items left unprocessed"
@@ -198,9 +205,9 @@ class VectorTable:
                     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
                     if cause not in TRANSIENT_ERRORS and status < 500:
                         raise
-                except (HTTPClientError, NoConnectionError) as error:
+                except (HTTPClientError, NoConnectionError, ChecksumError, ResponseParserError) as error:
                     cause = str(error)
-                self._adapt(left == [])
+                self._adapt(left == [], time.monotonic() - start)
             if left == []:
                 return
             if left is not None and len(left) < size:
@@ -226,16 +233,23 @@ class VectorTable:
         finally:
             with self._free:
                 self._running -= 1
-                self._free.notify_all()
+                self._free.notify()
 
-    def _adapt(self, success: bool) -> None:
-        """Allow one call more for every round that succeeds, half as many after one that did not.
+    def _adapt(self, success: bool, seconds: float) -> None:
+        """Allow more calls at once after one that took `seconds`, or fewer.
 
-        Additive increase, multiplicative decrease (Chiu and Jain, 1989), as in TCP.
+        Half as many after a throttled one, as in TCP (Chiu and Jain, 1989); otherwise one more a round, until
+        calls only wait for one another, as in TCP Vegas (Brakmo and Peterson, 1995).
         """
         with self._free:
             if success:
-                self._limit = min(PARALLEL_CALLS, self._limit + 1 / self._limit)
+                self._fastest = min(self._fastest, seconds)
+                waiting = self._limit * (1 - self._fastest / seconds)
+                if waiting < FEW_WAITING:
+                    self._limit = min(PARALLEL_CALLS, self._limit + 1 / self._limit)
+                    self._free.notify()
+                elif waiting > MANY_WAITING:
+                    self._limit -= 1 / self._limit
                 return
             self.throttled += 1
             if time.monotonic() > self._last_cut + 0.5:  # the calls of one round are refused together

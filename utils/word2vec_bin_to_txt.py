@@ -1,6 +1,7 @@
 """Word vectors to word2vec text, which gensim reads: a header, then a word and its numbers a line.
 
-    python utils/word2vec_bin_to_txt.py GoogleNews-vectors-negative300.bin.gz GoogleNews.txt.gz --limit 500000
+Example:
+  python utils/word2vec_bin_to_txt.py GoogleNews-vectors-negative300.bin.gz GoogleNews.txt.gz --limit 500000
 
 Every number is written with the digits that give the same float32 back. Reads word2vec binary, and
 word2vec or GloVe text, gzipped or not; writes gzip when OUT ends in .gz.
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.limit is not None and arguments.limit < 1:
         parser.error("--limit must be at least 1")
     file = VectorFile(arguments.input)
-    wanted = read_wordlist(arguments.wordlist) if arguments.wordlist else None
+    wanted = set(read_wordlist(arguments.wordlist)) if arguments.wordlist else None
 
     def records() -> Iterator[Record]:
         kept = (record for record in file.records() if wanted is None or file.word(record) in wanted)

@@ -405,6 +405,7 @@ def test_the_last_answer_stays_while_a_new_one_comes_and_under_an_error(page: Pa
     reply(held[0], 500, {"error": "failed"})
     expect(page.locator("#kim_cnn .problem")).to_be_visible()
     expect(page.locator("#kim_cnn .stale")).to_have_text("The answer before:")
+    expect(page.locator("#kim_cnn .text")).to_be_visible()
     expect(page.locator("#kim_cnn .text")).to_have_text("a fine film")
     expect(page.locator("#kim_cnn .outcome")).to_have_attribute("aria-busy", "false")
 
@@ -429,6 +430,18 @@ def test_a_late_answer_never_overwrites_a_newer_one(page: Page, cancels: bool) -
     expect(page.locator(".label")).to_have_text("very positive")
     expect(page.locator("#kim_cnn .text")).to_have_text("the newer")
     expect(page.locator("#kim_cnn .problem")).to_have_count(0)
+
+
+def test_an_answer_that_does_not_come_is_given_up(page: Page) -> None:
+    page.clock.install()
+    held = hold(page)
+    open_page(page)
+    classify(page, "a fine film")
+    wait_for(page, held, 1)
+    page.clock.fast_forward(34_000)
+    expect(page.locator(".send [role=status]").first).to_have_text("Waiting for the answer…")
+    page.clock.fast_forward(2_000)
+    expect(page.locator(".problem")).to_contain_text("No answer from api.test in 35 seconds")
 
 
 # The setting
@@ -528,7 +541,8 @@ def test_every_state_is_accessible_and_as_wide_as_the_screen(page: Page) -> None
     def check(state: str) -> None:
         results = Axe().run(page, options={"preload": False})  # it would fetch the style sheet from disk
         assert results.violations_count == 0, f"{state}: {results.generate_report()}"
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), state
+        parts = "[...document.querySelectorAll('html, .outcome')]"
+        assert page.evaluate(f"{parts}.every((part) => part.scrollWidth <= part.clientWidth)"), state
 
     open_page(page, "")
     check("empty")

@@ -12,7 +12,7 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.conftest import ROOT, Cloud, free_port
 from tests.demo.conftest import finish_moves, seen
@@ -23,7 +23,7 @@ PAGE_BUCKET = "with-page-page"
 
 
 @pytest.fixture(scope="module")
-def page_url(browser: Browser, cloud: Cloud) -> Iterator[str]:
+def page_url(cloud: Cloud) -> Iterator[str]:
     """Both models and the page deployed; where the page is."""
     packages = ["--sm-cnn", cloud.packages["sm_cnn"], "--kim-cnn", cloud.packages["kim_cnn"]]
     ran = cloud.run(DEPLOY, "up", *NAMES, *packages, "--page")
@@ -98,7 +98,7 @@ def test_the_world_reads_the_page_and_nothing_else(cloud: Cloud, page_url: str) 
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(closed)
     stranger = boto3.client(
-        "s3", endpoint_url=endpoint, aws_access_key_id="AKIASTRANGER00000000", aws_secret_access_key="none"
+        "s3", endpoint_url=endpoint, aws_access_key_id="AKIAIOSFODNN7EXAMPLE", aws_secret_access_key="none"
     )
     with pytest.raises(ClientError):
         stranger.put_object(Bucket=PAGE_BUCKET, Key="with-page/index.html", Body=b"defaced")
@@ -111,7 +111,7 @@ def test_a_bucket_that_up_did_not_make_is_not_opened(cloud: Cloud, page_url: str
         ran = cloud.run(DEPLOY, "up", *names, "--kim-cnn", cloud.packages["kim_cnn"], check=False)
         assert ran.returncode == 1
         assert ran.stderr.splitlines()[-1] == (
-            "deploy: bucket mine-page is not one that up made, so it is not opened; choose another --bucket"
+            "deploy.py: bucket mine-page is not one that up made, so it is not opened; name another --bucket"
         )
         with pytest.raises(ClientError, match="NoSuchBucketPolicy"):
             cloud.client("s3").get_bucket_policy(Bucket="mine-page")
@@ -119,7 +119,7 @@ def test_a_bucket_that_up_did_not_make_is_not_opened(cloud: Cloud, page_url: str
         cloud.client("s3").delete_bucket(Bucket="mine-page")
 
 
-def test_down_removes_the_page_and_its_bucket(cloud: Cloud, browser: Browser) -> None:
+def test_down_removes_the_page_and_its_bucket(cloud: Cloud) -> None:
     names = ["--stack", "page-to-go", "--bucket", "page-to-go"]
     cloud.run(DEPLOY, "up", *names, "--kim-cnn", cloud.packages["kim_cnn"], "--page")
     cloud.run(DEPLOY, "down", "--yes", *names)

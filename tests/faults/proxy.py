@@ -164,12 +164,16 @@ def reset(exchange: Exchange) -> None:
     exchange.close_connection = True
 
 
-def garbled(exchange: Exchange) -> None:
+def garbled(exchange: Exchange, byte: bytes = b"A") -> None:
     """One byte of a vector is another on the way; DynamoDB's checksum tells."""
     status, content = exchange.forward(exchange.body)
     place = content.rfind(b"=") - 8 if b"=" in content else 2
-    wrong = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+    wrong = content[:place] + (b"B" if content[place : place + 1] == byte else byte) + content[place + 1 :]
     exchange.answer(status, wrong, checksum=zlib.crc32(content))
+
+
+def garbled_base64(exchange: Exchange) -> None:
+    garbled(exchange, b"!")
 
 
 def cut_json(exchange: Exchange) -> None:
@@ -215,8 +219,8 @@ def signature_expired(exchange: Exchange) -> None:
 
 PASSING = [throttled, account_throttled, too_many_requests, internal_error, bad_gateway,
            some_unprocessed, all_unprocessed,
-           cut_before_the_answer, cut_in_the_headers, cut_in_the_body, reset, garbled, cut_json, empty_answer,
-           empty_object, page_of_a_stranger, slow]  # fmt: skip
+           cut_before_the_answer, cut_in_the_headers, cut_in_the_body, reset, garbled, garbled_base64, cut_json,
+           empty_answer, empty_object, page_of_a_stranger, slow]  # fmt: skip
 HANGING = [silent, trickling]
 
 # What stays: nothing the function can do about it.

@@ -81,9 +81,9 @@ def http(body: Any, **event: Any) -> dict[str, Any]:
 
 # Text as nobody types it: NUL, lone surrogates, right-to-left marks, combining characters, astral planes.
 any_character = st.characters(exclude_categories=())
-nasty = st.sampled_from(
-    ["\0", "\ud800", "\udfff", "\u202e", "\u0301", "\ufeff", "\u2028", "\x85", "\x1c", "\U0001f4a9", "ǅ", "İ", "ß"]
-    + ["'", '"', "`", "…", "-lrb-", "n't", "cannot", "a.", "שלום", "مرحبا"]
+nasty = st.one_of(
+    st.sampled_from("\0\ud800\udfff\u202e\u0301\ufeff\u2028\x85\x1c\U0001f4a9ǅİß'\"`…"),
+    st.sampled_from("-lrb- n't cannot a. 1,000 שלום مرحبا".split()),
 )
 texts = st.one_of(
     st.text(any_character, max_size=50),
@@ -106,7 +106,7 @@ sentences = st.one_of(texts, st.lists(st.one_of(texts, texts, values), max_size=
 bodies = st.fixed_dictionaries({}, optional={"input": sentences, "sent1": sentences, "sent2": sentences, "x": values})
 
 
-@examples(150, 8_000)
+@examples(80, 8_000)
 @given(bodies, st.booleans(), st.sampled_from(["json", "ascii", "base64", "fields", "object"]))
 def test_any_json_in_any_field(body: Any, spaced: bool, way: str) -> None:
     written = json.dumps(body, ensure_ascii=way == "ascii", indent=1 if spaced else None)
@@ -119,7 +119,7 @@ def test_any_json_in_any_field(body: Any, spaced: bool, way: str) -> None:
         answers(http(body if way == "object" else written))
 
 
-@examples(100, 6_000)
+@examples(60, 6_000)
 @given(st.one_of(st.binary(max_size=300), texts.map(lambda text: text.encode("utf-8", "surrogatepass"))), st.booleans())
 def test_any_bytes(data: bytes, encoded: bool) -> None:
     answers(http(base64.b64encode(data).decode(), isBase64Encoded=True))
@@ -133,7 +133,7 @@ VALID = [
 ]
 
 
-@examples(100, 6_000)
+@examples(60, 6_000)
 @given(
     st.sampled_from(VALID),
     st.lists(st.tuples(st.integers(0, 120), st.integers(0, 2), st.binary(min_size=1, max_size=3)), max_size=4),
@@ -154,7 +154,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from places(value[key])
 
 
-@examples(150, 8_000)
+@examples(80, 8_000)
 @given(st.sampled_from([*EVENTS, *FOREIGN]), st.data())
 def test_an_event_with_anything_in_any_place(event: dict[str, Any], data: st.DataObject) -> None:
     event = copy.deepcopy(event)
@@ -179,7 +179,7 @@ def test_an_event_of_another_service_is_a_400(event: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: ",".join(event)[:40])
-@examples(10, 300)
+@examples(5, 300)
 @given(headers=st.one_of(st.none(), st.dictionaries(texts, st.one_of(texts, st.lists(texts)), max_size=4)))
 def test_headers_missing_doubled_or_strange_change_nothing(event: dict[str, Any], headers: Any) -> None:
     changed = {**event, "headers": headers, "multiValueHeaders": headers}

@@ -75,7 +75,7 @@ def test_float16_refuses_what_it_cannot_hold() -> None:
 @pytest.mark.parametrize(
     ("attribute", "complaint"),
     [
-        ({"B": b"\0" * 10}, "10 bytes, not the 16 or 8 of 4 numbers"),
+        ({"B": b"\0" * 10}, "10 bytes, not the 16 or 9 of 4 numbers"),
         ({"B": np.full(4, np.nan, "<f4").tobytes()}, "not a finite number"),
         ({"L": [{"N": "1"}] * 3}, "3 numbers, not 4"),
         ({"L": [{"S": "one"}] * 4}, "other than numbers"),

@@ -1,17 +1,20 @@
 """MAP and MRR as trec_eval has them, ties against us; requests that hold all candidates within the limits."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.gateway import MAX_BODY_BYTES, MAX_SENTENCES, MAX_WORDS
 from inference.tokenizer import tokenize
 from sm_cnn.dataset import Question
 from sm_cnn.evaluate import cut, main, map_mrr, requests
+from tests.conftest import ROOT
 
 
 def question(labels: list[int]) -> Question:
@@ -43,6 +46,7 @@ def test_equal_scores_rank_the_relevant_answer_last_wherever_it_stands(labels: l
 words = st.lists(st.sampled_from(["glacier", "é" * 400, "ice", '"', "a" * 900]), min_size=1, max_size=MAX_WORDS)
 
 
+@settings(deadline=None)
 @given(st.lists(words, min_size=1, max_size=40), st.integers(1, 8))
 def test_requests_hold_every_answer_once_in_order_within_the_limits(answers: list[list[str]], times: int) -> None:
     asked = Question("1", ["who", "?"], answers * times, [0] * len(answers) * times)
@@ -81,3 +85,8 @@ def test_a_model_with_vectors_or_an_endpoint_is_asked_for(given: list[str], tmp_
     with pytest.raises(SystemExit) as stopped:
         main(["--data", str(tmp_path), *given])
     assert stopped.value.code == 2
+
+
+def test_an_endpoint_can_be_measured_where_torch_is_not_installed() -> None:
+    code = "import sys, sm_cnn.evaluate, kim_cnn.evaluate; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

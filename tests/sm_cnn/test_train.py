@@ -7,8 +7,8 @@ import pytest
 
 from inference import model_file
 from sm_cnn import evaluate, train
-from utils.script import ScriptError
 from utils.training import MODES
+from utils.vector_file import VectorFileError
 
 TOPICS = ["glacier", "cave", "paris", "river", "engine", "violin", "comet", "bridge"]
 FILLER = ["the", "is", "of", "a", "in", "was"]
@@ -74,5 +74,5 @@ def test_the_same_seed_gives_the_same_file_and_another_seed_another(data: Path) 
 
 def test_vectors_of_another_length_than_the_models_are_refused(data: Path) -> None:
     model = run(data, mode="multichannel")
-    with pytest.raises(ScriptError, match="8 numbers, but the model was trained on 16"):
+    with pytest.raises(VectorFileError, match="8 numbers, but the model was trained on 16"):
         evaluate.main(["--model", str(model), "--data", str(data / "dev"), "--vectors", str(data / "vectors.txt")])

@@ -5,6 +5,7 @@ import itertools
 import json
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -56,6 +57,7 @@ class Troubled(ThreadingHTTPServer):
         self.writes = itertools.count()
         self.throttle_every = 0  # calls; 0: none
         self.unprocessed = 0.0  # share of items
+        self.latency = 0.0  # seconds
         self.table_id = "first"
         self.written = 0
         self.most_items = self.most_bytes = 0
@@ -83,7 +85,7 @@ class _Calls(BaseHTTPRequestHandler):
         try:
             answer = getattr(self, operation)(json.loads(data))
             status = 200
-        except Throttled:
+        except ThrottledError:
             status, answer = 400, {"__type": "com.amazonaws.dynamodb#ProvisionedThroughputExceededException"}
         self.server.most_bytes = max(self.server.most_bytes, len(data))
         body = json.dumps(answer).encode()
@@ -107,7 +109,8 @@ class _Calls(BaseHTTPRequestHandler):
     def BatchWriteItem(self, request: Any) -> Any:  # noqa: N802
         number = next(self.server.writes)
         if self.server.throttle_every and number % self.server.throttle_every == 0:
-            raise Throttled
+            raise ThrottledError
+        time.sleep(self.server.latency)
         requests = request["RequestItems"]["words"]
         self.server.most_items = max(self.server.most_items, len(requests))
         left = []
@@ -135,7 +138,7 @@ class _Calls(BaseHTTPRequestHandler):
         return {"Responses": {"words": found}, "UnprocessedKeys": {"words": {"Keys": left}} if left else {}}
 
 
-class Throttled(Exception):
+class ThrottledError(Exception):
     """The table takes no more."""
 
 

@@ -8,9 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.script import ScriptError
-from utils.training import MODES, WordVectors, batches, export_vectors, load_vectors, pad
-from utils.vector_file import read_vectors
+from utils.training import MODES, WordVectors, batches, export_vectors, pad
+from utils.vector_file import VectorFileError, load_vectors, read_vectors
 
 GIVEN = {"a": np.array([1, 2], np.float32), "b": np.array([3, 4], np.float32), "dev-only": np.ones(2, np.float32)}
 
@@ -73,7 +72,7 @@ def test_only_the_wanted_vectors_are_loaded_and_wrong_ones_refused(tmp_path: Pat
     path = tmp_path / "vectors.txt"
     path.write_text("a 1 2\nb 3 4\n")
     assert list(load_vectors(path, ["b", "c"])) == ["b"]
-    with pytest.raises(ScriptError, match=r"vectors\.txt: vectors of 2 numbers, but the model was trained on 3"):
+    with pytest.raises(VectorFileError, match=r"vectors\.txt: vectors of 2 numbers, but the model was trained on 3"):
         load_vectors(path, ["a"], 3)
-    with pytest.raises(ScriptError, match="none of the words"):
+    with pytest.raises(VectorFileError, match="none of the words"):
         load_vectors(path, ["c"])

@@ -163,7 +163,9 @@ def test_numbers_come_back_bit_for_bit(values: list[float], spelling: str) -> No
     assert parse_numbers(text.encode()).tobytes() == np.array(values, np.float32).tobytes()
 
 
-@pytest.mark.parametrize("text", ["-0", "-0 1", "1 -0", "-0.0 2", "+1 .5 1. 01", "1E5 1e-05", "16777217 9007199254740993"])
+@pytest.mark.parametrize(
+    "text", ["-0", "-0 1", "1 -0", "-0.0 2", "+1 .5 1. 01", "1E5 1e-05", "16777217 9007199254740993"]
+)
 def test_numbers_of_unusual_spelling_are_read_as_python_reads_them(text: str) -> None:
     assert parse_numbers(text.encode()).tobytes() == np.array([float(each) for each in text.split()], "f4").tobytes()
 

@@ -1,0 +1,159 @@
+"""Vocabularies, word lists and text from binary vectors: what the scripts write, and what they refuse."""
+
+import gzip
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gensim.models import KeyedVectors
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.tokenizer import tokenize
+from utils import generate_vocab, get_most_frequent_words, word2vec_bin_to_txt
+from utils.script import ScriptError, read_wordlist
+from utils.vector_file import read_vectors
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "data/glove.6B.50d.sample.txt.gz"
+
+Write = Callable[..., Path]
+
+
+def test_a_vocabulary_is_split_as_serving_splits(vector_file: Write, tmp_path: Path) -> None:
+    one = vector_file("How ARE glacier caves formed?", "", "  ", name="a.toks")
+    other = tmp_path / "b.toks.gz"
+    other.write_bytes(gzip.compress("isn't -lrb- it -rrb-\r\nglacier\u00a0Überraschung".encode()))
+    assert generate_vocab.main([str(one), str(other), str(tmp_path / "vocab.txt")]) == 0
+    text = (tmp_path / "vocab.txt").read_text(encoding="utf-8")
+    expected = {*tokenize(one.read_text()), *tokenize("isn't ( it )"), *tokenize("glacier\u00a0Überraschung")}
+    assert text == "".join(f"{word}\n" for word in sorted(expected))
+
+
+def test_a_vocabulary_is_read_from_stdin_and_written_to_stdout() -> None:
+    command = [sys.executable, ROOT / "utils/generate_vocab.py", "-", "-"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C"}
+    ran = subprocess.run(command, env=environment, input="Zürich b a\n".encode(), capture_output=True, check=True)
+    assert ran.stdout.decode() == "a\nb\nzürich\n"
+
+
+def test_a_vocabulary_is_whole_or_not_there(vector_file: Write, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toks"
+    bad.write_bytes(b"fine\n\xff\xfe\n")
+    with pytest.raises(ScriptError, match=r"bad\.toks, line 2: not UTF-8"):
+        generate_vocab.main([str(vector_file("a b")), str(bad), str(tmp_path / "vocab.txt")])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.toks", "vectors.txt"]
+
+
+def most_frequent(path: Path, number: int, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    assert get_most_frequent_words.main(["--frequency_data_file", str(path), "--num_of_words", str(number)]) == 0
+    return capsys.readouterr().out.split("\n")
+
+
+@pytest.mark.parametrize("header", [["word,count"], []])
+def test_most_frequent_words_come_first_and_ties_in_file_order(
+    vector_file: Write, capsys: pytest.CaptureFixture[str], header: list[str]
+) -> None:
+    path = vector_file(*header, "b,5", "z,7", "a,5", '"c",70', "y,7", name="freq.csv")
+    assert most_frequent(path, 4, capsys) == ["c", "z", "y", "b", ""]
+    assert most_frequent(path, 99, capsys) == ["c", "z", "y", "b", "a", ""]
+
+
+def test_bad_rows_are_named_skipped_and_counted(vector_file: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    path = vector_file("the,5", "of,many", "and", ",3", "a,-1", "to,4,5", "in,3", name="freq.csv")
+    assert get_most_frequent_words.main(["--frequency_data_file", str(path), "--num_of_words", "9"]) == 0
+    output = capsys.readouterr()
+    assert output.out == "the\nin\n"
+    assert all(f"freq.csv, line {number}: " in output.err for number in (2, 3, 4, 5, 6))
+    assert "5 bad rows skipped" in output.err
+
+
+def test_a_word_list_is_what_the_uploader_reads(vector_file: Write, tmp_path: Path) -> None:
+    path = vector_file("word,count", "naïve,2", "the,9", "don't,5", name="freq.csv")
+    words = tmp_path / "words.txt"
+    get_most_frequent_words.main(["--frequency_data_file", str(path), "--num_of_words", "3", "--output", str(words)])
+    assert list(read_wordlist(words)) == ["the", "don't", "naïve"]
+
+
+@pytest.mark.skipif("SERVERLESS_INFERENCE_DATA" not in os.environ, reason="needs the data sets")
+def test_the_real_frequency_list(capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(os.environ["SERVERLESS_INFERENCE_DATA"]) / "freq" / "unigram_freq.csv"
+    words = most_frequent(path, 100_000, capsys)
+    assert words[:5] == ["the", "of", "and", "to", "a"]
+    assert len(words) == 100_001
+
+
+@pytest.mark.parametrize("content", ["", "word,count\n", "not a list\n"])
+def test_a_frequency_list_without_words_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "freq.csv"
+    path.write_text(content)
+    with pytest.raises(ScriptError, match="no row of the form word,count"):
+        get_most_frequent_words.main(["--frequency_data_file", str(path), "--num_of_words", "1"])
+
+
+def test_number_of_words_must_be_positive() -> None:
+    with pytest.raises(SystemExit) as exit:
+        get_most_frequent_words.main(["--frequency_data_file", "f", "--num_of_words", "0"])
+    assert exit.value.code == 2
+
+
+@pytest.mark.parametrize("name", ["out.txt", "out.txt.gz"])
+def test_binary_to_text_and_back_keeps_every_bit(tmp_path: Path, name: str) -> None:
+    vectors = KeyedVectors.load_word2vec_format(SAMPLE, binary=False, limit=2000)
+    vectors.vectors = np.random.default_rng(0).normal(size=vectors.vectors.shape).astype(np.float32)
+    binary, text = tmp_path / "in.bin", tmp_path / name
+    vectors.save_word2vec_format(binary, binary=True)
+    assert word2vec_bin_to_txt.main([str(binary), str(text)]) == 0
+    found = KeyedVectors.load_word2vec_format(text, binary=False)
+    assert found.index_to_key == vectors.index_to_key
+    assert found.vectors.tobytes() == vectors.vectors.tobytes()
+
+
+def test_packed_input_and_limit(tmp_path: Path) -> None:
+    text = tmp_path / "out.txt"
+    word2vec_bin_to_txt.main([str(SAMPLE), str(text), "--limit", "7"])
+    assert text.read_text(encoding="utf-8").startswith("7 50\nthe 0.418 ")
+    assert [word for word, _ in read_vectors(text)] == [word for word, _ in read_vectors(SAMPLE)][:7]
+
+
+def test_only_the_words_of_a_list(vector_file: Write, tmp_path: Path) -> None:
+    words = vector_file("movie", "no-such-word", "the", name="words.txt")
+    text = tmp_path / "out.txt"
+    word2vec_bin_to_txt.main([str(SAMPLE), str(text), "--wordlist", str(words)])
+    assert [word for word, _ in read_vectors(text)] == ["the", "movie"]
+
+
+def test_a_cut_file_leaves_no_output(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.bin"
+    cut.write_bytes(b"2 2\na " + bytes(8) + b"b \x00")
+    command = [sys.executable, ROOT / "utils/word2vec_bin_to_txt.py", cut, tmp_path / "out.txt"]
+    ran = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    assert re.fullmatch(r"word2vec_bin_to_txt\.py: .*cut\.bin: ends within word 2 .*\n", ran.stderr)
+    assert [path.name for path in tmp_path.iterdir()] == ["cut.bin"]
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=30))
+def test_numbers_are_spelled_so_that_they_come_back(values: list[float]) -> None:
+    vector = np.array(values, np.float32)
+    assert np.array(word2vec_bin_to_txt.to_text(vector).split(" "), np.float32).tobytes() == vector.tobytes()
+
+
+def test_the_committed_sample_has_the_words_of_the_demo() -> None:
+    words = {word for word, _ in read_vectors(SAMPLE)}
+    demo = generate_vocab.vocabulary((ROOT / "data/demo_sentences.txt").read_text(encoding="utf-8").splitlines())
+    assert set(demo) <= words
+
+
+def test_stdin_that_is_not_utf8_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\n\xff\n")))
+    with pytest.raises(ScriptError, match="stdin, line 2: not UTF-8"):
+        generate_vocab.main(["-", str(tmp_path / "vocab.txt")])
