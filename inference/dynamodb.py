@@ -1,7 +1,7 @@
 """The one call a request makes to DynamoDB, BatchGetItem, without the rest of an AWS SDK.
 
 boto3's client spends some 0.8 ms of CPU time on it, several times a forward pass; this one 0.2 ms, and it starts 40 ms
-sooner (bench/warm_request.py measures requests). Credentials and their renewal and the exceptions are botocore's. Region,
+sooner (bench/warm_request.py measures requests). Credentials, their renewal and the exceptions are botocore's. Region,
 credentials and endpoint come from the environment, as for every AWS tool; proxies are not supported.
 """
 
