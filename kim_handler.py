@@ -4,8 +4,11 @@ import os
 import time
 from typing import Any
 
+import numpy as np
+
 from inference import gateway, model_file, snapstart
-from inference.word_vectors import WordVectors, dynamodb_client, embed
+from inference.dynamodb import dynamodb_client
+from inference.word_vectors import WordVectors, by_length, embed
 
 started = time.perf_counter()
 MODEL = model_file.load(model_file.find("kim_cnn"), "kim_cnn")
@@ -24,9 +27,12 @@ def handler(fields: dict[str, Any], deadline: float) -> dict[str, Any]:
     t0 = time.perf_counter()
     texts, sentences, many = gateway.sentences(fields, "input")
     vectors = VECTORS.lookup((word for sentence in sentences for word in sentence), deadline)
-    arrays = embed(sentences, vectors, VECTORS.length)
+    groups = by_length(sentences)
+    inputs = [embed([sentences[row] for row in rows], vectors, VECTORS.length) for rows in groups]
     t1 = time.perf_counter()
-    logits = MODEL.forward(*arrays)
+    logits = np.empty((len(sentences), len(MODEL.config["labels"])), np.float32)
+    for rows, arrays in zip(groups, inputs, strict=True):
+        logits[rows] = MODEL.forward(*arrays)
     t2 = time.perf_counter()
     predictions = logits.argmax(1).tolist()
     answers = {

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from inference import gateway, model_file, snapstart
-from inference.word_vectors import WordVectors, dynamodb_client, embed
+from inference.dynamodb import dynamodb_client
+from inference.word_vectors import WordVectors, by_length, embed
 from sm_cnn import overlap
 
 started = time.perf_counter()
@@ -28,11 +29,19 @@ def handler(fields: dict[str, Any], deadline: float) -> dict[str, Any]:
     sent1, question = gateway.sentence(fields, "sent1")
     sent2, answers, many = gateway.sentences(fields, "sent2")
     vectors = VECTORS.lookup((word for words in (question, *answers) for word in words), deadline)
-    arrays = [*embed([question], vectors, VECTORS.length), *embed(answers, vectors, VECTORS.length)]
-    if MODEL.overlap is not None:
-        arrays.append(overlap.features(MODEL.overlap, question, answers))
+    asked = embed([question], vectors, VECTORS.length)
+    groups = by_length(answers)
+    inputs = []
+    for rows in groups:
+        group = [answers[row] for row in rows]
+        arrays = [*asked, *embed(group, vectors, VECTORS.length)]
+        if MODEL.overlap is not None:
+            arrays.append(overlap.features(MODEL.overlap, question, group))
+        inputs.append(arrays)
     t1 = time.perf_counter()
-    scores = MODEL.forward(*arrays)
+    scores = np.empty((len(answers), 2), np.float32)
+    for rows, arrays in zip(groups, inputs, strict=True):
+        scores[rows] = MODEL.forward(*arrays)
     t2 = time.perf_counter()
     probability = 1 / (1 + np.exp(scores[:, 0] - scores[:, 1]))  # softmax of two classes
     return {

@@ -127,7 +127,11 @@ def serve(module: "nn.Module", config: dict[str, Any], overlap: dict[str, Any] |
 
     @torch.inference_mode()
     def forward(*arrays: np.ndarray) -> np.ndarray:
-        logits: np.ndarray = module(*(torch.from_numpy(array).to(device) for array in arrays)).cpu().numpy()
+        inputs: list[Any] = [torch.from_numpy(array).to(device) for array in arrays]
+        for place in range(1, len(arrays), 2):  # words, their lengths, words, their lengths, features
+            if (arrays[place] == arrays[place - 1].shape[1]).all():
+                inputs[place] = None  # no padding: nothing to mask
+        logits: np.ndarray = module(*inputs).cpu().numpy()
         return logits
 
     return Model(config, forward, overlap)

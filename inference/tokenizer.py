@@ -7,6 +7,7 @@ punctuation that stuck to a word.
 """
 
 import re
+from functools import lru_cache
 
 # Abbreviations that keep their period; single letters and words with a period inside keep it anyway.
 ABBREVIATIONS = frozenset(
@@ -47,7 +48,18 @@ def tokenize(text: str) -> list[str]:
 
     Idempotent: tokenizing the words joined by spaces gives the same words.
     """
-    text = _SPELLING.sub(lambda match: _SPELLINGS[match[0]], text.lower())
+    words: list[str] = []
+    for chunk in text.lower().split():  # no rule looks beyond white space
+        if chunk.isalnum() and chunk != "cannot":
+            words.append(chunk)
+        else:
+            words += _split_short(chunk) if len(chunk) <= LONGEST else _split(chunk)
+    return words
+
+
+def _split(chunk: str) -> list[str]:
+    """Return the words of text without white space."""
+    text = _SPELLING.sub(lambda match: _SPELLINGS[match[0]], chunk)
     text = _OPENING_QUOTE.sub(" `` ", text).replace('"', " '' ")
     text = _PUNCTUATION.sub(r" \1 ", text)
     text = _NOT.sub(r" \1", text)
@@ -56,3 +68,7 @@ def tokenize(text: str) -> list[str]:
     text = _TRAILING_QUOTE.sub(" ' ", text)
     text = _CANNOT.sub("can not", text)
     return _LAST_PERIOD.sub(_split_last_period, text).split()
+
+
+LONGEST = 32  # characters; what is longer will hardly come twice, and must not fill the memory
+_split_short = lru_cache(maxsize=10_000)(_split)

@@ -17,12 +17,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 import numpy as np
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ChecksumError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
+
+from inference.dynamodb import dynamodb_client
 
 FORMATS = ("float32", "float16", "list")
 KEY_BYTES = 2048  # longest partition key DynamoDB takes: no longer word can be in a table
@@ -30,7 +30,6 @@ BATCH_KEYS = 100  # most keys BatchGetItem takes
 PARALLEL_BATCHES = 8
 BACKOFF_BASE, BACKOFF_CAP = 0.05, 1.0  # seconds
 DEFAULT_PATIENCE = 10.0  # seconds of retrying when the caller sets no deadline
-CONNECT_TIMEOUT, READ_TIMEOUT = 1.0, 2.0  # seconds a try waits for a connection, and for each part of an answer
 
 # What another try can mend. The rest (no table, no permission, …) is raised as it comes.
 TRANSIENT_ERRORS = frozenset(
@@ -113,13 +112,23 @@ def embed(
     (sentences,), their lengths in words. A word that `vectors` has no vector for is the zero vector.
     """
     lengths = np.array([len(sentence) for sentence in sentences], np.int64)
-    words = np.zeros((len(sentences), int(lengths.max(initial=0)), length), np.float32)
-    for row, sentence in zip(words, sentences, strict=True):
-        for place, word in enumerate(sentence):
-            vector = vectors.get(word)
-            if vector is not None:
-                row[place] = vector
-    return words, lengths
+    time = int(lengths.max(initial=0))
+    zero = np.zeros(length, np.float32)
+    rows: list[Any] = []
+    for sentence in sentences:
+        rows += [zero if (vector := vectors.get(word)) is None else vector for word in sentence]
+        rows += [zero] * (time - len(sentence))
+    joined = bytearray().join(rows)  # in half the time of assigning row by row
+    return np.frombuffer(joined, np.float32).reshape(len(sentences), time, length), lengths
+
+
+def by_length(sentences: Sequence[Sequence[str]], size: int = 25) -> list[np.ndarray]:
+    """Return the rows of all sentences as groups of up to `size` of like length, each int64.
+
+    Embedded group by group, a long sentence pads its likes and not a hundred short ones.
+    """
+    order = np.argsort([len(sentence) for sentence in sentences], kind="stable")
+    return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 def _can_be_a_key(word: str) -> bool:
@@ -127,25 +136,6 @@ def _can_be_a_key(word: str) -> bool:
         return 0 < len(word.encode()) <= KEY_BYTES
     except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and UTF-8 can't
         return False
-
-
-def dynamodb_client() -> Any:
-    """Return the DynamoDB client for reads: short timeouts, a pool for parallel batches, no retries of its own.
-
-    Retries are WordVectors' business, where UnprocessedKeys and errors share one backoff and one deadline.
-    Region, credentials and endpoint come from the environment, as for every AWS tool.
-    """
-    return boto3.Session().client(  # not the default session, whose credentials a SnapStart snapshot would keep
-        "dynamodb",
-        config=Config(
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
-            max_pool_connections=PARALLEL_BATCHES,
-            parameter_validation=False,
-            retries={"total_max_attempts": 1},
-            tcp_keepalive=True,
-        ),
-    )
 
 
 class WordVectors:

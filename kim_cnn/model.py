@@ -30,8 +30,11 @@ class KimCNN(nn.Module):
         """Rebuild the module a model file's `config` describes."""
         return cls(config["dim"], len(config["labels"]), config["channels"], config["filters"], config["dropout"])
 
-    def forward(self, words: Tensor, lengths: Tensor) -> Tensor:
-        """Return logits (batch, classes) for `words` (batch, time, channels × dim) and `lengths` (batch,)."""
+    def forward(self, words: Tensor, lengths: Tensor | None) -> Tensor:
+        """Return logits (batch, classes) for `words` (batch, time, channels × dim) and `lengths` (batch,).
+
+        `lengths` None: no sentence is padded.
+        """
         pooled = [convolve_and_pool(conv, F.relu, words, lengths) for conv in (self.conv1, self.conv2, self.conv3)]
         logits: Tensor = self.fc1(self.dropout(torch.cat(pooled, 1)))
         return logits

@@ -50,16 +50,16 @@ class SMCNN(nn.Module):
     def forward(
         self,
         question: Tensor,
-        question_lengths: Tensor,
+        question_lengths: Tensor | None,
         answer: Tensor,
-        answer_lengths: Tensor,
+        answer_lengths: Tensor | None,
         features: Tensor | None = None,
     ) -> Tensor:
         """Return logits (pairs, 2), not-relevant then relevant.
 
         `question` is (pairs, time, channels × dim), or (1, time, channels × dim) for one question with many
-        answers; `answer` (pairs, time, channels × dim); lengths count words; `features` (pairs, 4), given
-        when the model was built with them.
+        answers; `answer` (pairs, time, channels × dim); lengths count words, None when none is padded; `features`
+        (pairs, 4), given when the model was built with them.
         """
         q = convolve_and_pool(self.conv_q, torch.tanh, question, question_lengths)
         a = convolve_and_pool(self.conv_a, torch.tanh, answer, answer_lengths)

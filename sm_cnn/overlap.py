@@ -90,7 +90,11 @@ def _share(part: float, whole: float) -> float:
 
 def _stems(words: Iterable[str]) -> dict[str, str]:
     """Return the stem of each distinct word that is one: punctuation is not. What is over LONGEST is its own stem."""
-    return {word: _stem(word) if len(word) <= LONGEST else word for word in words if any(map(str.isalnum, word))}
+    return {
+        word: _stem(word) if len(word) <= LONGEST else word
+        for word in words
+        if word.isalnum() or any(map(str.isalnum, word))  # the first decides most words, in a fraction of the time
+    }
 
 
 @lru_cache(maxsize=50_000)

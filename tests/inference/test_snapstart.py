@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import boto3
 import pytest
 import snapshot_restore_py
 
@@ -43,8 +44,9 @@ def test_a_version_that_cannot_serve_is_not_published(dynamodb: Any, hooks: tupl
 
 
 def test_connections_are_new_after_the_restore_and_the_cache_is_kept(
-    dynamodb: Any, put: Any, hooks: tuple[list[Any], list[Any]]
+    dynamodb: Any, put: Any, hooks: tuple[list[Any], list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(snapstart, "dynamodb_client", lambda: boto3.client("dynamodb"))
     put("a", [1])
     vectors = WordVectors(dynamodb, "words", 1, cache_size=1)
     snapstart.register(handler, vectors, {"input": "a"})
