@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from inference import gateway, model_file, snapstart
-from inference.dynamodb import dynamodb_client
-from inference.word_vectors import WordVectors, by_length, embed
+from inference.word_vectors import WordVectors, by_length, dynamodb_client, embed
 from sm_cnn import overlap
 
 started = time.perf_counter()

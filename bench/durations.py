@@ -23,7 +23,7 @@ import workload
 
 import kim_handler
 from inference import model_file
-from inference.dynamodb import dynamodb_client
+from inference.word_vectors import dynamodb_client
 
 REQUESTS, MEMORY_MB = 200, 1769
 

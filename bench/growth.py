@@ -19,8 +19,7 @@ from typing import Any
 import workload
 
 import sm_handler
-from inference.dynamodb import dynamodb_client
-from inference.word_vectors import WordVectors
+from inference.word_vectors import WordVectors, dynamodb_client
 from utils.estimate_cost import replay
 from utils.plot import pyplot, save
 

@@ -29,9 +29,8 @@ os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DE
 import numpy as np
 
 from inference import model_file
-from inference.dynamodb import dynamodb_client
 from inference.model_file import Model
-from inference.word_vectors import WordVectors, encode_vector
+from inference.word_vectors import WordVectors, dynamodb_client, encode_vector
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = os.environ.get("SERVERLESS_INFERENCE_DATA")

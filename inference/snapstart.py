@@ -3,9 +3,8 @@
 import random
 from typing import Any
 
-from inference.dynamodb import dynamodb_client
 from inference.gateway import Handler
-from inference.word_vectors import WordVectors
+from inference.word_vectors import WordVectors, dynamodb_client
 
 
 def register(handler: Handler, vectors: WordVectors, event: dict[str, Any]) -> None:
