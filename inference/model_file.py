@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inference import libtorch
+from inference.whole_file import whole_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,8 +58,6 @@ def save(path: Path, architecture: str, config: dict[str, Any], state_dict: dict
          overlap: dict[str, Any] | None = None) -> None:  # fmt: skip
     """Write a model file; it stands under `path` whole or not at all."""
     import torch
-
-    from utils.whole_file import whole_file  # not at the top: a deployment package only reads
 
     content = {"architecture": architecture, "config": config, "state_dict": state_dict}
     if overlap is not None:

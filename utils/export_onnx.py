@@ -21,8 +21,8 @@ import torch
 from torch.export import Dim
 
 from inference import model_file
+from inference.whole_file import whole_file
 from utils.script import run
-from utils.whole_file import whole_file
 
 OPSET = 18  # what the exporter itself writes; older ones are converted
 

@@ -11,8 +11,8 @@ import zipfile
 from collections import defaultdict
 from pathlib import Path
 
+from inference.whole_file import whole_file
 from utils.script import ScriptError, run
-from utils.whole_file import whole_file
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html

@@ -13,8 +13,8 @@ from typing import IO, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from inference.model_file import ModelFileError
+from inference.whole_file import whole_file
 from utils.vector_file import VectorFileError
-from utils.whole_file import whole_file
 
 
 class ScriptError(Exception):
