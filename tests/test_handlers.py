@@ -80,6 +80,18 @@ def test_sm_ranks_candidates_as_it_would_score_each_alone() -> None:
         np.testing.assert_allclose(sm(sent1=QUESTION, sent2=candidate)[1]["score"], together["score"][index], atol=1e-5)
 
 
+def test_more_than_a_group_of_sentences_come_back_in_the_order_they_were_sent() -> None:
+    words = f"{QUESTION} {ANSWER} unheard-of".split()
+    random = np.random.default_rng(1)
+    texts = [" ".join(random.choice(words, random.integers(1, 40))) for _ in range(80)]
+    sm_together, kim_together = sm(sent1=QUESTION, sent2=texts)[1], kim(input=texts)[1]
+    assert kim_together["input"] == sm_together["sent2"] == texts
+    for index, text in enumerate(texts):
+        alone = sm(sent1=QUESTION, sent2=text)[1]["score"]
+        np.testing.assert_allclose(alone, sm_together["score"][index], atol=1e-5)
+        np.testing.assert_allclose(kim(input=text)[1]["output"], kim_together["output"][index], atol=1e-5)
+
+
 def test_the_same_request_gets_the_same_answer_cached_or_not(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     request = {"sent1": QUESTION, "sent2": [ANSWER, "never seen words, qwertz"]}
     first, cached = sm(**request)[1], sm(**request)[1]

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inference import tokenizer
 from inference.tokenizer import tokenize
 
 
@@ -55,3 +56,15 @@ def test_words_have_no_whitespace_and_no_capitals(text: str) -> None:
     words = tokenize(text)
     assert all(word and word.split() == [word] for word in words)
     assert words == [word.lower() for word in words]
+
+
+@given(st.lists(st.text("aAbs'`\".,!?()-nt $%:;&\\/’…Σ\u00a0\t", max_size=12), max_size=5))
+def test_no_rule_looks_beyond_white_space_and_the_cache_is_not_seen(texts: list[str]) -> None:
+    apart = [word for text in texts for word in tokenize(text)]
+    assert tokenize(" ".join(texts)) == tokenize("\n".join(texts)) == apart
+
+
+def test_long_chunks_are_not_kept_in_memory() -> None:
+    before = tokenizer._split_short.cache_info().currsize
+    assert tokenize("," * 10_000) == [","] * 10_000
+    assert tokenizer._split_short.cache_info().currsize == before

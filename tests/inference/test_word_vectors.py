@@ -17,6 +17,7 @@ from inference.word_vectors import (
     VectorsRefusedError,
     VectorsUnavailableError,
     WordVectors,
+    by_length,
     decode_vector,
     embed,
     encode_vector,
@@ -208,3 +209,12 @@ def test_sentences_are_padded_and_unknown_words_are_zero() -> None:
     assert words.tolist() == [[[1, 2], [0, 0], [3, 4]], [[3, 4], [0, 0], [0, 0]]]
     assert words.dtype == np.float32
     assert lengths.tolist() == [3, 1]
+
+
+@given(st.lists(st.integers(1, 50), max_size=100), st.integers(1, 30))
+def test_groups_hold_every_sentence_once_and_no_longer_one_before_a_shorter(lengths: list[int], size: int) -> None:
+    groups = by_length([["w"] * length for length in lengths], size)
+    rows = [int(row) for group in groups for row in group]
+    assert sorted(rows) == list(range(len(lengths)))
+    assert [lengths[row] for row in rows] == sorted(lengths)
+    assert all(len(group) == size for group in groups[:-1])
