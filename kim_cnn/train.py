@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from inference import model_file
 from kim_cnn.dataset import read_sentences
-from kim_cnn.evaluate import accuracy, predictions, words_of
+from kim_cnn.evaluate import accuracy, cut, predictions, words_of
 from utils import training
 from utils.script import run
 from utils.vector_file import load_vectors
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         read_sentences(options.data / f"stsa.{data.files}.{split}.tsv", len(data.labels))
         for split in ("phrases.train", "train", "dev")
     )
-    train = phrases + recipe.sentences * whole
+    train, dev = phrases + recipe.sentences * whole, cut(dev)
     given = load_vectors(options.vectors, words_of(train + dev)) if options.vectors else {}
     dim = len(next(iter(given.values()))) if given else options.dim
     words = training.WordVectors(options.mode, sorted(words_of(train)), given, dim)

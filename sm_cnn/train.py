@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from inference import model_file
 from sm_cnn import overlap
 from sm_cnn.dataset import read_questions
-from sm_cnn.evaluate import map_mrr, scores, words_of
+from sm_cnn.evaluate import cut, map_mrr, scores, words_of
 from utils import training
 from utils.script import run
 from utils.vector_file import load_vectors
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.manual_seed(options.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
-    train, dev = read_questions(options.data / recipe.train), read_questions(options.data / recipe.dev)
+    train, dev = read_questions(options.data / recipe.train), cut(read_questions(options.data / recipe.dev))
     given = load_vectors(options.vectors, words_of(train + dev)) if options.vectors else {}
     dim = len(next(iter(given.values()))) if given else options.dim
     words = training.WordVectors(options.mode, sorted(words_of(train)), given, dim)
