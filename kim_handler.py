@@ -1,23 +1,14 @@
 """Lambda entry point, Kim CNN: {"input": a sentence or a list} ─► its class."""
 
-import os
 import time
 from typing import Any
 
 import numpy as np
 
-from inference import gateway, model_file, snapstart
-from inference.word_vectors import WordVectors, by_length, dynamodb_client, embed
+from inference import gateway, service, snapstart
+from inference.word_vectors import by_length, embed
 
-started = time.perf_counter()
-MODEL = model_file.load(model_file.find("kim_cnn"), "kim_cnn")
-VECTORS = WordVectors(
-    dynamodb_client(),
-    os.environ.get("WORD_VECTORS_TABLE", "word-vectors"),
-    MODEL.vector_length,
-    gateway.whole_number("WORD_CACHE_SIZE", 10_000),
-)
-load_seconds = iter([time.perf_counter() - started])  # taken by the first request to be served
+MODEL, VECTORS, load_seconds = service.load("kim_cnn")
 
 
 @gateway.endpoint

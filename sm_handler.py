@@ -1,24 +1,15 @@
 """Lambda entry point, SM-CNN: {"sent1": a question, "sent2": an answer or a list} ─► how relevant."""
 
-import os
 import time
 from typing import Any
 
 import numpy as np
 
-from inference import gateway, model_file, snapstart
-from inference.word_vectors import WordVectors, by_length, dynamodb_client, embed
+from inference import gateway, service, snapstart
+from inference.word_vectors import by_length, embed
 from sm_cnn import overlap
 
-started = time.perf_counter()
-MODEL = model_file.load(model_file.find("sm_cnn"), "sm_cnn")
-VECTORS = WordVectors(
-    dynamodb_client(),
-    os.environ.get("WORD_VECTORS_TABLE", "word-vectors"),
-    MODEL.vector_length,
-    gateway.whole_number("WORD_CACHE_SIZE", 10_000),
-)
-load_seconds = iter([time.perf_counter() - started])  # taken by the first request to be served
+MODEL, VECTORS, load_seconds = service.load("sm_cnn")
 
 
 @gateway.endpoint
