@@ -19,7 +19,7 @@ help:
 	@echo "make test-faults  run all fault tests, for about half an hour"
 	@echo "make package      build all deployment packages for this machine, and prove that they run"
 	@echo "make deploy       build the packages for Lambda and deploy them to your AWS account"
-	@echo "make bench        measure what the README reports of requests"
+	@echo "make bench        measure requests, as docs/performance.md reports them, on your own data sets"
 	@echo "make lint         check style, types and the template"
 	@echo "make lock         write requirements.lock anew"
 	@echo "make audit        ask for known vulnerabilities of what is locked"
@@ -48,10 +48,13 @@ deploy: .venv/installed
 	@for model in sm_cnn kim_cnn; do utils/create_deployment_package.sh $$model || exit 1; done
 	$(BIN)/python utils/deploy.py up
 
+# SERVERLESS_INFERENCE_DATA names the folder of the data sets (docs/training.md).
 bench: .venv/installed
-	$(BIN)/python bench/warm_request.py
-	$(BIN)/python bench/ranking.py
-	$(BIN)/python bench/growth.py
+	@mkdir -p build
+	$(BIN)/python bench/warm_request.py > build/warm_request.md
+	$(BIN)/python bench/ranking.py > build/ranking.md
+	$(BIN)/python bench/growth.py build > build/growth.md
+	@cat build/warm_request.md build/ranking.md build/growth.md
 
 lint: .venv/installed $(SAM)/sam
 	$(BIN)/ruff check .

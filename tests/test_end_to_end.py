@@ -134,12 +134,7 @@ def handler(event, context):
     return {"statusCode": 200, "headers": {}, "body": json.dumps(outcome)}
 """,
         )
-    cloud.client("dynamodb").create_table(
-        TableName="other-table",
-        KeySchema=[{"AttributeName": "word", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "word", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    make_table(cloud, "other-table")
     url = deploy(cloud, kim_cnn=probe)["KimCnnUrl"]
     _, outcome, _ = call(url, SENTENCE)
     assert outcome.pop("read") == "allowed"
@@ -286,15 +281,46 @@ def test_up_again_keeps_the_other_model_and_the_parameters_that_are_not_given(
     assert {item["MemorySize"] for item in functions if "CnnFunction" in item["FunctionName"]} == {1024}
 
 
+def make_table(cloud: Cloud, name: str) -> Any:
+    """Make an empty table for word vectors; return a client to fill it with."""
+    client = cloud.client("dynamodb")
+    client.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "word", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "word", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return client
+
+
 def test_a_first_deployment_that_fails_says_why_and_the_next_one_starts_afresh(cloud: Cloud) -> None:
+    make_table(cloud, "broken").put_item(TableName="broken", Item={"word": {"S": "good"}, "vector": {"S": "?"}})
     names = ["--stack", "first", "--bucket", "first-packages"]
     package = ["--kim-cnn", cloud.packages["kim_cnn"]]
-    ran = cloud.run(DEPLOY, "up", *names, *package, "--parameter", "KimCnnTable=no-such-table", check=False)
+    ran = cloud.run(DEPLOY, "up", *names, *package, "--parameter", "KimCnnTable=broken", check=False)
     assert ran.returncode == 1
     assert "KimCnnFirstRequest" in ran.stderr.splitlines()[-1]
     assert "the new version answers 500" in ran.stderr.splitlines()[-1]
     assert "KimCnnUrl" in cloud.run(DEPLOY, "up", *names, *package).stdout
     cloud.run(DEPLOY, "down", "--yes", *names)
+
+
+def test_a_changed_parameter_reaches_the_functions_that_answer(cloud: Cloud, urls: dict[str, str]) -> None:
+    make_table(cloud, "empty")
+    changed = deploy(cloud, "--parameter", "KimCnnTable=empty")
+    assert changed == urls
+    assert call(urls["KimCnnUrl"], SENTENCE)[1]["unknown_words"] == SENTENCE["input"].split()
+    assert call(urls["SmCnnUrl"], PAIR)[1]["unknown_words"] == []
+    deploy(cloud, "--parameter", "KimCnnTable=word-vectors")
+    assert call(urls["KimCnnUrl"], SENTENCE)[1]["unknown_words"] == []
+
+
+def test_a_table_that_is_not_there_is_named_before_anything_is_deployed(cloud: Cloud) -> None:
+    names = ["--stack", "tableless", "--bucket", "tableless-packages", "--kim-cnn", cloud.packages["kim_cnn"]]
+    ran = cloud.run(DEPLOY, "up", *names, "--parameter", "KimCnnTable=no-such-table", check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1] == ("deploy.py: no table no-such-table here; upload word vectors to it first")
+    cloud.run(DEPLOY, "down", "--yes", *names[:4])
 
 
 def test_snapstart_is_on_where_the_region_has_it_and_said_to_be_off_elsewhere(cloud: Cloud) -> None:

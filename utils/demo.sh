@@ -3,6 +3,7 @@
 # `make demo` runs it; `make serve` runs it with --stay, which then serves the demo page until Ctrl-C.
 
 set -euo pipefail
+[[ ${1:---stay} == --stay && -n ${AWS_ENDPOINT_URL:-} ]] || { echo "demo.sh: run it with make demo or make serve" >&2; exit 2; }
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 run() {

@@ -13,11 +13,14 @@ Example:
 """
 
 import argparse
+import hashlib
 import html
+import json
 import mimetypes
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import boto3
 
@@ -29,11 +32,14 @@ ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = ROOT / "template.yaml"
 PACKAGES = {model: ROOT / f"build/{model}.zip" for model in ("sm_cnn", "kim_cnn")}
 SWITCHES = {"sm_cnn": "DeploySmCnn", "kim_cnn": "DeployKimCnn"}  # the parameter that deploys a model
+TABLES = {"sm_cnn": "SmCnnTable", "kim_cnn": "KimCnnTable"}  # the parameter that names its table
 PAGE = ROOT / "demo"
 NO_API = '<meta name="api" content="">'  # in the page, where the URL of the API belongs
 
 
-def up(stack: Stack, bucket: Bucket, packages: dict[str, Path], parameters: dict[str, str]) -> dict[str, str]:
+def up(
+    stack: Stack, bucket: Bucket, dynamodb: Any, packages: dict[str, Path], parameters: dict[str, str]
+) -> dict[str, str]:
     """Create or update the stack from `packages` (model: zip) and return its outputs.
 
     A model that is not packaged anew stays as it is.
@@ -48,7 +54,10 @@ def up(stack: Stack, bucket: Bucket, packages: dict[str, Path], parameters: dict
         template = template.replace(f"CodeUri: build/{model}.zip", f"CodeUri: {uris.get(model, 's3://none/none')}")
         if model in packages or model not in uris:
             parameters = {switch: str(model in packages).lower(), **parameters}
-    stack.deploy(template, parameters)
+    values = _values(template, {**stack.parameters(), **parameters})
+    _check_tables(dynamodb, {values[TABLES[model]] for model, switch in SWITCHES.items() if values[switch] == "true"})
+    # Written out, as the SAM transform names a version by what the template says, not by what parameters make of it.
+    stack.deploy(template.replace("!Ref Release", f'"{_release(template, values)}"'), parameters)
     return stack.outputs()
 
 
@@ -79,6 +88,27 @@ def down(stack: Stack, bucket: Bucket, page_bucket: Bucket) -> None:
 def _deployed_packages(template: str) -> dict[str, str]:
     """Return the URI of each model's package in a template that `up` has deployed."""
     return {model: uri for uri, model in re.findall(rf"CodeUri: (s3://\S+/({'|'.join(SWITCHES)})/\S+)", template)}
+
+
+def _values(template: str, parameters: dict[str, str]) -> dict[str, str]:
+    """Return the values that all parameters of the template get: those given, else their defaults."""
+    defaults = re.findall(r'^  (\w+):\n    Type: \w+\n    Default: "?([^"\n]*)"?$', template, re.MULTILINE)
+    return {**dict(defaults), **parameters}
+
+
+def _release(template: str, values: dict[str, str]) -> str:
+    """Return what differs whenever the template, the packages it names, or a parameter does."""
+    counted = {name: value for name, value in values.items() if name != "Release"}
+    return hashlib.sha256(json.dumps([template, counted], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _check_tables(client: Any, tables: set[str]) -> None:
+    """Refuse a table that is not there: the functions could not answer, and their log would go with the stack."""
+    for table in sorted(tables):
+        try:
+            client.describe_table(TableName=table)
+        except client.exceptions.ResourceNotFoundException:
+            raise ScriptError(f"no table {table} here; upload word vectors to it first") from None
 
 
 def _agreed(question: str) -> bool:
@@ -143,7 +173,7 @@ def main() -> int:
             raise ScriptError("nothing was removed")
         down(stack, bucket, page_bucket)
         return 0
-    outputs = up(stack, bucket, _packages(options), dict(options.parameter))
+    outputs = up(stack, bucket, session.client("dynamodb"), _packages(options), dict(options.parameter))
     if options.page:
         outputs["PageUrl"] = up_page(stack, page_bucket)
     for output, value in outputs.items():

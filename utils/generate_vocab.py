@@ -24,6 +24,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("input", nargs="+", help="text or token file, plain or .gz; - for stdin")
     parser.add_argument("output", help="vocabulary file to write; - for stdout")
     arguments = parser.parse_args(argv)
+    if arguments.output != "-" and arguments.output in arguments.input:
+        parser.error(f"{arguments.output} is both read and written; name another file to write")
     words = vocabulary(line for name in arguments.input for line in read_lines(name))
     with open_output(arguments.output) as output:
         output.writelines(f"{word}\n" for word in words)

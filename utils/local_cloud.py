@@ -89,7 +89,8 @@ def local_cloud(port: int, log: Path) -> Iterator[dict[str, str]]:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise LocalCloudError(f"port {port} is in use; free it or choose another with PORT=4567") from None
+            another = "another with --port, or with PORT=4567 for make"
+            raise LocalCloudError(f"port {port} is in use; free it or choose {another}") from None
     environment = cloud_environment(port)
     settings = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "AUTH": "true", "LOG_LEVEL": "INFO",
                 "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"}  # fmt: skip
@@ -139,6 +140,9 @@ def main() -> int:
     parser.add_argument("--log", type=Path, default=ROOT / "build/local_cloud.log", help="the emulator's output")
     parser.add_argument("command", nargs="+", help="what to run, after --")
     arguments = parser.parse_args()
+    if not 0 < arguments.port < 65536:
+        parser.error(f"--port {arguments.port} is not between 1 and 65535")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cloud is stopped then, too
     try:
         with local_cloud(arguments.port, arguments.log) as environment:
             return subprocess.run(arguments.command, env=environment, check=False).returncode

@@ -26,6 +26,8 @@ def write_zip(folder: Path, output: Path) -> list[zipfile.ZipInfo]:
 
     Raises ScriptError when they are over Lambda's limit unzipped.
     """
+    if not folder.is_dir():
+        raise ScriptError(f"{folder}: no such folder")
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     unzipped = sum(path.stat().st_size for path in files)
     if unzipped > UNZIPPED_LIMIT:

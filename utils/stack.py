@@ -44,6 +44,13 @@ class Stack:
         body: str = got["TemplateBody"]
         return body
 
+    def parameters(self) -> dict[str, str]:
+        """Return the values of the stack's parameters; none when there is no such stack."""
+        if not self.exists():
+            return {}
+        parameters = self._describe(self.name).get("Parameters", [])
+        return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in parameters}
+
     def outputs(self) -> dict[str, str]:
         """Return the stack's outputs."""
         outputs = self._describe(self.name).get("Outputs", [])
@@ -81,6 +88,7 @@ class Stack:
         failure = self._follow(stack_id, seen)
         if self.status() is not None:
             raise ScriptError(f"the stack could not be removed: {failure}")
+        say(f"removed stack {self.name}")
 
     def _describe(self, name_or_id: str) -> dict[str, Any]:
         stack: dict[str, Any] = self._client.describe_stacks(StackName=name_or_id)["Stacks"][0]
@@ -93,8 +101,7 @@ class Stack:
         ]
         exists = self.exists()
         if exists:
-            named = {parameter["ParameterKey"] for parameter in self._describe(self.name).get("Parameters", [])}
-            kept = [name for name in named - parameters.keys() if f"\n  {name}:\n" in template]
+            kept = [name for name in self.parameters().keys() - parameters.keys() if f"\n  {name}:\n" in template]
             values += [{"ParameterKey": name, "UsePreviousValue": True} for name in kept]
         made = self._client.create_change_set(
             StackName=self.name,

@@ -50,7 +50,10 @@ def test_a_port_in_use_is_one_clear_line() -> None:
         port = taken.getsockname()[1]
         ran = run("--port", str(port), "--", "true")
     assert ran.returncode == 1
-    assert ran.stderr == f"local_cloud: port {port} is in use; free it or choose another with PORT=4567\n"
+    assert (
+        ran.stderr
+        == f"local_cloud: port {port} is in use; free it or choose another with --port, or with PORT=4567 for make\n"
+    )
 
 
 def test_a_missing_command_is_one_clear_line(tmp_path: Path) -> None:
