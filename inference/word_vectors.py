@@ -4,7 +4,8 @@ Key `word` (S), attribute `vector`, one of
 
 - float32: one binary value, little-endian, what the uploader writes by default;
 - float16: one binary value, little-endian, and a zero byte after it. The odd length tells it from float32: by
-  half the length alone, 100 numbers in float16 would pass for 50 in float32, and be other numbers;
+  half the length alone, 100 numbers in float16 would pass for 50 in float32, and be other numbers. Without the
+  byte, as other programs write it, it is read where the model's dim and its numbers leave no doubt;
 - list: a list of numbers, the format of tables made before the binary ones.
 """
 
@@ -25,6 +26,7 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
 
 FORMATS = ("float32", "float16", "list")
+LARGEST_PLAIN_HALF = 64.0  # far more than a number of a word vector
 KEY_BYTES = 2048  # longest partition key DynamoDB takes: no longer word can be in a table
 BATCH_KEYS = 100  # most keys BatchGetItem takes
 PARALLEL_BATCHES = 8
@@ -90,6 +92,8 @@ def decode_vector(attribute: dict[str, Any], length: int) -> np.ndarray:
             vector = np.frombuffer(data, "<f4").astype(np.float32, copy=False)
         elif len(data) == 2 * length + 1:
             vector = np.frombuffer(data, "<f2", length).astype(np.float32)
+        elif len(data) == 2 * length and _is_plain_half(vector := np.frombuffer(data, "<f2").astype(np.float32)):
+            pass
         else:
             raise ValueError(f"{len(data)} bytes, not the {4 * length} or {2 * length + 1} of {length} numbers")
     elif "L" in attribute:
@@ -104,6 +108,15 @@ def decode_vector(attribute: dict[str, Any], length: int) -> np.ndarray:
     if not np.isfinite(vector).all():
         raise ValueError("a value that is not a finite number")
     return vector
+
+
+def _is_plain_half(vector: np.ndarray) -> bool:
+    """Tell whether numbers read from float16 without the byte behind it, as other programs write it, are a word vector.
+
+    Half as many float32 numbers have the same length. Read as float16, the lower halves of those are noise, three in
+    ten of them beyond any number of a word vector.
+    """
+    return bool((np.abs(vector) < LARGEST_PLAIN_HALF).all())
 
 
 def embed(

@@ -1,7 +1,9 @@
 """Reads of the word vector table: formats, batches, retries, cache, and never a wrong vector."""
 
+import itertools
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,9 @@ from inference.word_vectors import (
     embed,
     encode_vector,
 )
+from utils.vector_file import read_vectors
 
+SAMPLE = Path(__file__).parents[2] / "data/glove.6B.50d.sample.txt.gz"
 FINITE32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
@@ -66,6 +70,19 @@ def test_float32_and_list_items_give_back_every_bit(vector: np.ndarray) -> None:
 def test_float16_items_give_back_every_bit_of_a_float16(vector: np.ndarray) -> None:
     decoded = decode_vector(encode_vector(vector.astype(np.float32), "float16"), len(vector))
     np.testing.assert_array_equal(decoded, vector.astype(np.float32))
+
+
+def test_float16_as_other_programs_write_it_is_read(dynamodb: Any, put: Any) -> None:
+    vector = np.random.default_rng(0).normal(size=50).astype(np.float16)
+    put("half", {"B": vector.astype("<f2").tobytes()})
+    found = WordVectors(dynamodb, "words", 50, cache_size=10).lookup(["half"])
+    np.testing.assert_array_equal(found["half"], vector.astype(np.float32))
+
+
+def test_real_vectors_of_half_the_dim_are_refused() -> None:
+    for _, vector in itertools.islice(read_vectors(SAMPLE), 10_000):
+        with pytest.raises(ValueError, match="200 bytes, not the 400 or 201 of 100 numbers"):
+            decode_vector({"B": vector.astype("<f4").tobytes()}, 100)
 
 
 def test_float16_refuses_what_it_cannot_hold() -> None:
