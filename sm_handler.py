@@ -21,13 +21,11 @@ def handler(fields: dict[str, Any], deadline: float) -> dict[str, Any]:
     vectors = VECTORS.lookup((word for words in (question, *answers) for word in words), deadline)
     asked = embed([question], vectors, VECTORS.length)
     groups = by_length(answers)
-    inputs = []
-    for rows in groups:
-        group = [answers[row] for row in rows]
-        arrays = [*asked, *embed(group, vectors, VECTORS.length)]
-        if MODEL.overlap is not None:
-            arrays.append(overlap.features(MODEL.overlap, question, group))
-        inputs.append(arrays)
+    inputs = [[*asked, *embed([answers[row] for row in rows], vectors, VECTORS.length)] for rows in groups]
+    if MODEL.overlap is not None:
+        features = overlap.features(MODEL.overlap, question, answers)
+        for rows, arrays in zip(groups, inputs, strict=True):
+            arrays.append(features[rows])
     t1 = time.perf_counter()
     scores = np.empty((len(answers), 2), np.float32)
     for rows, arrays in zip(groups, inputs, strict=True):
