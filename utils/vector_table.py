@@ -18,11 +18,9 @@ from typing import Any, TypeVar
 import boto3
 import numpy as np
 from botocore.config import Config
-from botocore.exceptions import ChecksumError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NoConnectionError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 
-from inference.word_vectors import BACKOFF_BASE, KEY_BYTES, TRANSIENT_ERRORS
+from inference.word_vectors import BACKOFF_BASE, CONNECTION_ERRORS, KEY_BYTES, TRANSIENT_ERRORS
 from utils.script import ScriptError
 
 BATCH_ITEMS = 25  # most items BatchWriteItem takes
@@ -205,7 +203,7 @@ class VectorTable:
                     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
                     if cause not in TRANSIENT_ERRORS and status < 500:
                         raise
-                except (HTTPClientError, NoConnectionError, ChecksumError, ResponseParserError) as error:
+                except CONNECTION_ERRORS as error:
                     cause = str(error)
                 self._adapt(left == [], time.monotonic() - start)
             if left == []:
