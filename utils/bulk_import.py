@@ -41,9 +41,9 @@ def import_words(client: Any, s3: Any, table: str, selection: Selection, bucket:
     return wait_for_import(client, s3, arn, selection.words, quiet)
 
 
-def import_line(word: str, attribute: dict[str, Any]) -> str:
+def import_line(word: str, attribute: dict[str, Any]) -> bytes:
     """Return an item as a line of an import's source."""
-    return f'{{"Item":{vector_table.item_json(word, attribute)}}}\n'
+    return b'{"Item":%b}\n' % vector_table.item_json(word, attribute)
 
 
 def _running_import(client: Any, table: str) -> str | None:
@@ -83,7 +83,7 @@ def send(s3: Any, bucket: str, prefix: str, selection: Selection, quiet: bool) -
                 size = 0
                 with gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as packed:
                     for word, attribute in items:
-                        line = import_line(word, attribute).encode()
+                        line = import_line(word, attribute)
                         packed.write(line)
                         size += len(line)
                         bar.update()

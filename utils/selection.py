@@ -1,7 +1,7 @@
 """Which words of a vector file are written: good lines, the words asked for, the first of duplicates."""
 
-import hashlib
 import sys
+import zlib
 from array import array
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -19,28 +19,7 @@ class Place(NamedTuple):
     """A place between two words of a file, and what tells whether the file was the same up to there."""
 
     offset: int  # bytes of the unpacked file
-    fingerprint: str
-
-
-class Fingerprint:
-    """SHA-256 of everything read, taken in large pieces: each hashing passes the interpreter lock around."""
-
-    def __init__(self) -> None:
-        """Begin with nothing read."""
-        self._hash, self._pieces, self._size = hashlib.sha256(), list[bytes](), 0
-
-    def add(self, raw: bytes) -> None:
-        """Read on."""
-        self._pieces.append(raw)
-        self._size += len(raw)
-        if self._size > 1 << 16:
-            self.value()
-
-    def value(self) -> str:
-        """Return the fingerprint of what was read until now."""
-        self._hash.update(b"".join(self._pieces))
-        self._pieces, self._size = [], 0
-        return self._hash.hexdigest()
+    checksum: int  # CRC-32 of the words up to there
 
 
 class Selection:
@@ -61,15 +40,14 @@ class Selection:
     def _start(self) -> None:
         self.missing = dict(self.wanted or {})  # the words asked for that no good line had, yet
         self.bad_lines = self.duplicates = 0
-        self._offset, self._fingerprint = self.file.start, Fingerprint()
+        self._offset, self._checksum = self.file.start, 0
 
     def survey(self, resume: Place | None = None, quiet: bool = False) -> bool:
         """Read the file's words once, to count them and find those that are there twice.
 
         Returns whether the file is what it was up to `resume`. Raises VectorFileError when it is cut short.
         """
-        hashes, before, same = array("q"), 0, False
-        fingerprint = Fingerprint()
+        hashes, before, checksum, same = array("q"), 0, 0, False
         records = tqdm(
             self.file.records(), "reading", self.file.count, unit=" words", disable=quiet or None, leave=False
         )
@@ -77,9 +55,9 @@ class Selection:
             if self.wanted is None or record.word in self.wanted:
                 hashes.append(hash(record.word))
             if resume and record.end <= resume.offset:
-                fingerprint.add(record.raw)
+                checksum = zlib.crc32(record.raw, checksum)
                 if record.end == resume.offset:
-                    before, same = len(hashes), fingerprint.value() == resume.fingerprint
+                    before, same = len(hashes), checksum == resume.checksum
             self.end = record.end
         ordered = np.frombuffer(hashes, np.int64) if hashes else np.empty(0, np.int64)
         self.words_before = len(np.unique(ordered[:before])) if same else 0
@@ -91,7 +69,7 @@ class Selection:
 
     def place(self) -> Place:
         """Return the place behind what `items` gave last; at an error, before the bad line."""
-        return Place(self._offset, self._fingerprint.value())
+        return Place(self._offset, self._checksum)
 
     def items(self, after: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield each word with its DynamoDB attribute, in the file's order, those behind offset `after`."""
@@ -99,7 +77,7 @@ class Selection:
         seen: set[bytes] = set()  # only of words that may be there twice
         for record in self.file.records():
             item = self._item(record, seen, written=record.end <= after)
-            self._fingerprint.add(record.raw)
+            self._checksum = zlib.crc32(record.raw, self._checksum)
             self._offset = record.end
             if item:
                 yield item

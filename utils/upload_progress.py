@@ -38,7 +38,7 @@ class Progress:
         """Return the place up to which everything is written, None when this upload is not under way."""
         try:
             state: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
-            place = Place(int(state["offset"]), str(state["fingerprint"]))
+            place = Place(int(state["offset"]), int(state["checksum"]))
             upload, skipped = state["upload"], state["skip_bad_lines"]
         except (OSError, ValueError, KeyError, TypeError):
             return None

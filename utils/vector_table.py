@@ -4,19 +4,19 @@ Nothing is dropped: a call that is throttled, cut off or answered in part is mad
 with fewer calls at once.
 """
 
-import base64
+import binascii
 import contextlib
-import json
 import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import boto3
 import numpy as np
+import orjson
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -26,7 +26,9 @@ from utils.script import ScriptError
 BATCH_ITEMS = 25  # most items BatchWriteItem takes
 BATCH_BYTES = 15 << 20  # it takes 16 MB
 PARALLEL_CALLS = 32
+PENDING_BATCHES = 4 * PARALLEL_CALLS  # most of them pausing before another try; each has a thread
 FEW_WAITING, MANY_WAITING = 2, 4  # calls
+AT_ONCE = 1.5  # times the time a call computes here
 BACKOFF_CAP = 10.0  # seconds
 PATIENCE = 300.0  # seconds a batch is tried without any of it being taken
 
@@ -86,13 +88,13 @@ def batch_items(dim: int, format: str) -> int:
     return max(1, min(BATCH_ITEMS, BATCH_BYTES // (word + vector + 100)))
 
 
-def item_json(word: str, attribute: dict[str, Any]) -> str:
+def item_json(word: str, attribute: dict[str, Any]) -> bytes:
     """Return an item in DynamoDB JSON, as requests and imports have it."""
     if "B" in attribute:
-        vector = f'{{"B":"{base64.b64encode(attribute["B"]).decode()}"}}'
+        vector = b'{"B":"%b"}' % binascii.b2a_base64(attribute["B"], newline=False)
     else:
-        vector = json.dumps(attribute, separators=(",", ":"))
-    return f'{{"word":{{"S":{json.dumps(word)}}},"vector":{vector}}}'
+        vector = orjson.dumps(attribute)
+    return b'{"word":{"S":%b},"vector":%b}' % (orjson.dumps(word), vector)
 
 
 class VectorTable:
@@ -103,7 +105,7 @@ class VectorTable:
         self.client, self.table = client, table
         self.throttled = 0  # calls that were refused or answered in part
         self._stopped = threading.Event()  # no more tries
-        self._limit = 4.0
+        self._limit = 1.0
         self._fastest = float("inf")  # call, in seconds
         self._running = 0
         self._last_cut = 0.0
@@ -119,15 +121,23 @@ class VectorTable:
     def in_order(
         self, call: Callable[[Task], Result], tasks: Iterable[Task]
     ) -> Generator[tuple[Task, Result], None, None]:
-        """Yield each task with `call(task)`, in order; PARALLEL_CALLS threads make the calls, some ahead.
+        """Yield each task with `call(task)`, in order; threads make the calls, some ahead, at most `parallel` at once.
 
-        When `tasks` raises, what it gave before is done and yielded first.
+        One at a time is made here: it would take the interpreter lock from the threads. When `tasks` raises, what
+        it gave before is done and yielded first.
         """
+
+        def call_and_leave(task: Task) -> Result:
+            try:
+                return call(task)
+            finally:
+                self._leave()
+
         pending: deque[tuple[Task, Future[Result]]] = deque()
         failure: Exception | None = None
         self._stopped.clear()
         tasks = iter(tasks)
-        pool = ThreadPoolExecutor(PARALLEL_CALLS)
+        pool = ThreadPoolExecutor(PENDING_BATCHES)
         try:
             while True:
                 try:
@@ -137,8 +147,12 @@ class VectorTable:
                 except Exception as error:
                     failure = error
                     break
-                pending.append((task, pool.submit(call, task)))
-                while pending and (pending[0][1].done() or len(pending) >= 4 * PARALLEL_CALLS):
+                if self.parallel == 1 and not pending:
+                    yield task, call(task)
+                    continue
+                self._enter()  # here: a thread woken only to wait its turn costs as much as the turn
+                pending.append((task, pool.submit(call_and_leave, task)))
+                while pending and (pending[0][1].done() or len(pending) >= PENDING_BATCHES):
                     done, future = pending.popleft()
                     yield done, future.result()
             for done, future in pending:
@@ -151,11 +165,11 @@ class VectorTable:
 
     def write(self, items: Sequence[tuple[str, dict[str, Any]]]) -> None:
         """Put up to BATCH_ITEMS words and vector attributes, however many tries it takes."""
-        puts = ",".join([f'{{"PutRequest":{{"Item":{item_json(*item)}}}}}' for item in items])
         if not items:
             return
         # botocore's serializer took a third of a call; what comes back unprocessed is rare and goes its way.
-        body = f'{{"RequestItems":{{{json.dumps(self.table)}:[{puts}]}}}}'.encode()
+        puts = b",".join([b'{"PutRequest":{"Item":%b}}' % item_json(*item) for item in items])
+        body = b'{"RequestItems":{%b:[%b]}}' % (orjson.dumps(self.table), puts)
 
         def call(requests: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
             self._body.value = body if requests is None else None
@@ -193,19 +207,18 @@ class VectorTable:
         attempt, last_progress = 0, time.monotonic()
         while True:
             left = work
-            with self._slot():
-                start = time.monotonic()
-                try:
-                    left = call(work)
-                    cause = "items left unprocessed"
-                except ClientError as error:
-                    cause = error.response["Error"]["Code"]
-                    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-                    if cause not in TRANSIENT_ERRORS and status < 500:
-                        raise
-                except CONNECTION_ERRORS as error:
-                    cause = str(error)
-                self._adapt(left == [], time.monotonic() - start)
+            start, computing = time.monotonic(), time.thread_time()
+            try:
+                left = call(work)
+                cause = "items left unprocessed"
+            except ClientError as error:
+                cause = error.response["Error"]["Code"]
+                status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+                if cause not in TRANSIENT_ERRORS and status < 500:
+                    raise
+            except CONNECTION_ERRORS as error:
+                cause = str(error)
+            self._adapt(left == [], time.monotonic() - start, time.thread_time() - computing)
             if left == []:
                 return
             if left is not None and len(left) < size:
@@ -216,38 +229,42 @@ class VectorTable:
             attempt += 1
             if time.monotonic() + pause > last_progress + PATIENCE:
                 raise ScriptError(f"table {self.table} took nothing for {PATIENCE:.0f} s ({cause}); try again later")
-            if self._stopped.wait(pause):
+            self._leave()
+            stopped = self._stopped.wait(pause)
+            self._enter()
+            if stopped:
                 raise ScriptError("stopped")
 
-    @contextlib.contextmanager
-    def _slot(self) -> Iterator[None]:
-        """Wait for one of the calls that may run at once."""
+    def _enter(self) -> None:
+        """Wait until one more call may run, and count it."""
         with self._free:
             while self._running >= self.parallel:
                 self._free.wait()
             self._running += 1
-        try:
-            yield
-        finally:
-            with self._free:
-                self._running -= 1
-                self._free.notify()
 
-    def _adapt(self, success: bool, seconds: float) -> None:
-        """Allow more calls at once after one that took `seconds`, or fewer.
+    def _leave(self) -> None:
+        """Let another call run instead of this one."""
+        with self._free:
+            self._running -= 1
+            self._free.notify()
+
+    def _adapt(self, success: bool, seconds: float, computing: float) -> None:
+        """Allow more calls at once after one that took `seconds`, of them `computing` here, or fewer.
 
         Half as many after a throttled one, as in TCP (Chiu and Jain, 1989); otherwise one more a round, until
-        calls only wait for one another, as in TCP Vegas (Brakmo and Peterson, 1995).
+        calls only wait for one another, as in TCP Vegas (Brakmo and Peterson, 1995). Where an answer comes at once,
+        more would wait for one interpreter.
         """
         with self._free:
             if success:
                 self._fastest = min(self._fastest, seconds)
                 waiting = self._limit * (1 - self._fastest / seconds)
-                if waiting < FEW_WAITING:
-                    self._limit = min(PARALLEL_CALLS, self._limit + 1 / self._limit)
+                if waiting > MANY_WAITING or self._fastest < AT_ONCE * computing:
+                    self._limit = max(1.0, self._limit - 1 / self._limit)
+                elif waiting < FEW_WAITING:
+                    # Alone for a few calls: only there can be seen how fast the table answers.
+                    self._limit = min(PARALLEL_CALLS, self._limit + (1 / self._limit if self.parallel > 1 else 1 / 8))
                     self._free.notify()
-                elif waiting > MANY_WAITING:
-                    self._limit -= 1 / self._limit
                 return
             self.throttled += 1
             if time.monotonic() > self._last_cut + 0.5:  # the calls of one round are refused together

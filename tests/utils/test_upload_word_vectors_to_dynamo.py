@@ -5,6 +5,7 @@ import random
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -265,7 +266,7 @@ def test_goes_on_without_a_place_for_progress(
 
 def test_a_table_that_throttles_and_leaves_items_gets_them_all(troubled: Any, vector_file: Write) -> None:
     path = vector_file(*(f"word{number} {number} 1" for number in range(1500)))
-    troubled.unprocessed, troubled.throttle_every = 0.3, 5
+    troubled.unprocessed, troubled.throttle_every, troubled.latency = 0.3, 5, 0.05  # several calls at once
     main([str(path), "words", "--verify"])
     assert_holds(troubled, path)
     assert troubled.most_items <= 25
@@ -274,6 +275,7 @@ def test_a_table_that_throttles_and_leaves_items_gets_them_all(troubled: Any, ve
 def test_fewer_calls_at_once_when_throttled(troubled: Any) -> None:
     table = VectorTable(vector_table.client(), "words")
     item = ("a", encode_vector(np.zeros(2, np.float32)))
+    troubled.latency = 0.05
     for _ in range(50):
         table.write([item])
     free = table.parallel
@@ -290,6 +292,18 @@ def test_more_calls_at_once_for_a_table_that_is_far_away(troubled: Any, many_wor
     troubled.latency = 0.05
     list(near.in_order(near.write, [items] * 300))
     assert near.parallel > 8
+
+
+def test_no_threads_for_a_table_that_answers_at_once(dynamodb: Any) -> None:
+    table = VectorTable(vector_table.client(), "words")  # moto answers in the calling thread
+    threads = set()
+
+    def write(items: Any) -> None:
+        table.write(items)
+        threads.add(threading.get_ident())
+
+    list(table.in_order(write, [[("a", encode_vector(np.zeros(2, np.float32)))]] * 50))
+    assert threads == {threading.get_ident()}
 
 
 def test_the_client_is_left_as_it_was(dynamodb: Any) -> None:
