@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         steps,
         losses,
         lambda: dev_scores()[0],
-        options.quiet,
+        quiet=options.quiet,
     )
     state = {name: value.cpu() for name, value in network.state_dict().items()}
     model_file.save(options.output, "sm_cnn", config, state, carried)

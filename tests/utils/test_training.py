@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.training import MODES, WordVectors, batches, export_vectors, pad
+from utils.training import MODES, Averaged, WordVectors, batches, export_vectors, pad
 from utils.vector_file import VectorFileError, load_vectors, read_vectors
 
 GIVEN = {"a": np.array([1, 2], np.float32), "b": np.array([3, 4], np.float32), "dev-only": np.ones(2, np.float32)}
@@ -33,6 +33,25 @@ def test_sentences_are_padded_with_the_unknown_word() -> None:
     words, lengths = pad([torch.tensor([1]), torch.tensor([2, 3]), torch.tensor([4])], torch.tensor([1, 2]))
     assert words.tolist() == [[2, 3], [4, 0]]
     assert lengths.tolist() == [2, 1]
+
+
+def test_the_average_is_the_mean_at_first_and_forgets_later() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(()))
+    averaged = Averaged([parameter], 0.99)
+
+    def run(values: range) -> float:
+        for value in values:
+            parameter.data.fill_(value)
+            averaged.update()
+        averaged.swap()
+        found = parameter.item()
+        averaged.swap()
+        assert parameter.item() == values[-1]
+        return found
+
+    assert run(range(1, 4)) == 3  # too few steps for a mean
+    assert run(range(4, 101)) == pytest.approx(np.mean(range(10, 101, 10)))
+    assert 950 < run(range(101, 1101)) < 1050  # a mean of all would be near 550
 
 
 @pytest.mark.parametrize("mode", MODES)
