@@ -7,10 +7,7 @@ The last line on stdout is `accuracy 0.4712`. With --endpoint the deployed funct
 Sentences are cut to the words that a request may hold, offline as well.
 """
 
-import argparse
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +16,7 @@ from inference.gateway import MAX_WORDS
 from inference.model_file import Model
 from inference.word_vectors import embed
 from kim_cnn.dataset import Sentence, read_sentences
+from utils import evaluation
 from utils.endpoint import body, post_all, split
 from utils.script import run
 from utils.vector_file import load_vectors
@@ -59,20 +57,11 @@ def accuracy(sentences: Sequence[Sentence], classes: np.ndarray) -> float:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, metavar="FILE")
-    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="lines of label, tab, sentence")
-    parser.add_argument("--vectors", type=Path, metavar="FILE", help="text or binary, gzipped or not")
-    parser.add_argument("--endpoint", metavar="URL", help="measure what is deployed here, not --model")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
-    options = parser.parse_args(argv)
-    if bool(options.endpoint) == bool(options.model) or bool(options.model) != bool(options.vectors):
-        parser.error("give either --model and --vectors, or --endpoint")
+    options = evaluation.parse(__doc__ or "", "a file of lines: label, tab, sentence", argv)
     model = model_file.load(options.model, "kim_cnn") if options.model else None
     whole = read_sentences(options.data, len(model.config["labels"]) if model else None)
     sentences = cut(whole)
-    if sentences != whole:
-        print(f"note: sentences cut to {MAX_WORDS} words, the most that are served", file=sys.stderr)
+    evaluation.tell_of_cut_sentences(whole, sentences)
     if model:
         vectors = load_vectors(options.vectors, words_of(sentences), model.vector_length)
         classes = predictions(model, sentences, vectors)

@@ -100,19 +100,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     def dev_accuracy() -> float:
         return accuracy(dev, predictions(model, dev, words.table()))
 
-    optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.Adadelta(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
-    ]
-    if words.tuned is not None:
-        optimizers.append(torch.optim.SparseAdam(words.tuned.parameters(), recipe.vector_learning_rate))
+    optimizer = torch.optim.Adadelta(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimizers = training.optimizers(optimizer, words, recipe.vector_learning_rate)
     steps = sum(1 for _ in lengths.split(recipe.batch))
     interrupted = training.fit(
         modules, optimizers, options.epochs or recipe.epochs, steps, losses, dev_accuracy, recipe.decay, options.quiet
     )
-    state = {name: value.cpu() for name, value in network.state_dict().items()}
-    model_file.save(options.output, "kim_cnn", config, state)
-    if options.export_vectors:
-        training.export_vectors(options.export_vectors, words.table(), words.channels, options.vectors)
+    training.write(options, "kim_cnn", network, config, words)
     print(f"accuracy {dev_accuracy():.4f}")
     return 130 if interrupted else 0
 

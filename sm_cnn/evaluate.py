@@ -8,10 +8,7 @@ a relevant answer. Where scores are equal the relevant answer is ranked last. Wi
 function does the scoring. Sentences are cut to the words that a request may hold, offline as well.
 """
 
-import argparse
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import ir_measures
@@ -24,6 +21,7 @@ from inference.model_file import Model
 from inference.word_vectors import embed
 from sm_cnn import overlap
 from sm_cnn.dataset import Question, read_questions
+from utils import evaluation
 from utils.endpoint import body, post_all, split
 from utils.script import ScriptError, run
 from utils.vector_file import load_vectors
@@ -94,19 +92,10 @@ def map_mrr(questions: Sequence[Question], scores: Sequence[np.ndarray]) -> tupl
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, metavar="FILE")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="one split: trecqa/raw-dev")
-    parser.add_argument("--vectors", type=Path, metavar="FILE", help="text or binary, gzipped or not")
-    parser.add_argument("--endpoint", metavar="URL", help="measure what is deployed here, not --model")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
-    options = parser.parse_args(argv)
-    if bool(options.endpoint) == bool(options.model) or bool(options.model) != bool(options.vectors):
-        parser.error("give either --model and --vectors, or --endpoint")
+    options = evaluation.parse(__doc__ or "", "the folder of one split: trecqa/raw-dev", argv)
     whole = read_questions(options.data)
     questions = cut(whole)
-    if questions != whole:
-        print(f"note: sentences cut to {MAX_WORDS} words, the most that are served", file=sys.stderr)
+    evaluation.tell_of_cut_sentences(whole, questions)
     if options.endpoint:
         scored = served_scores(options.endpoint, questions, options.quiet)
     else:

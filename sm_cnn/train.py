@@ -103,11 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def dev_scores() -> tuple[float, float]:
         return map_mrr(dev, scores(model, dev, words.table()))
 
-    optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.Adam(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
-    ]
-    if words.tuned is not None:
-        optimizers.append(torch.optim.SparseAdam(words.tuned.parameters(), recipe.vector_learning_rate))
+    optimizer = torch.optim.Adam(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimizers = training.optimizers(optimizer, words, recipe.vector_learning_rate)
     steps = sum(1 for _ in lengths.split(recipe.batch))
     interrupted = training.fit(
         modules,
@@ -118,10 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         lambda: dev_scores()[0],
         quiet=options.quiet,
     )
-    state = {name: value.cpu() for name, value in network.state_dict().items()}
-    model_file.save(options.output, "sm_cnn", config, state, carried)
-    if options.export_vectors:
-        training.export_vectors(options.export_vectors, words.table(), words.channels, options.vectors)
+    training.write(options, "sm_cnn", network, config, words, carried)
     print("MAP {:.4f} MRR {:.4f}".format(*dev_scores()))
     return 130 if interrupted else 0
 

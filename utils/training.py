@@ -4,12 +4,14 @@ import argparse
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from inference import model_file
 from utils.script import open_output
 from utils.vector_file import read_vectors
 
@@ -106,6 +108,15 @@ def pad(sentences: Sequence[Tensor], rows: Tensor, word_dropout: float = 0.0) ->
     return words, torch.tensor([len(sentence) for sentence in chosen])
 
 
+def optimizers(
+    network: torch.optim.Optimizer, words: WordVectors, vector_learning_rate: float
+) -> list[torch.optim.Optimizer]:
+    """Return the optimizer of the network and, where words are trained, one that moves only those of the batch."""
+    if words.tuned is None:
+        return [network]
+    return [network, torch.optim.SparseAdam(words.tuned.parameters(), vector_learning_rate)]
+
+
 class Averaged:
     """Parameters and their running average, which scores better than any one step of a noisy training.
 
@@ -185,6 +196,21 @@ def fit(
     modules.load_state_dict(state)
     modules.eval()
     return interrupted
+
+
+def write(
+    options: argparse.Namespace,
+    architecture: str,
+    network: nn.Module,
+    config: dict[str, Any],
+    words: WordVectors,
+    overlap: dict[str, Any] | None = None,
+) -> None:
+    """Write the model file and, when asked for, the vectors."""
+    state = {name: value.cpu() for name, value in network.state_dict().items()}
+    model_file.save(options.output, architecture, config, state, overlap)
+    if options.export_vectors:
+        export_vectors(options.export_vectors, words.table(), words.channels, options.vectors)
 
 
 def arguments(description: str, datasets: Iterable[str], output: str) -> argparse.ArgumentParser:
