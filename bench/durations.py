@@ -6,7 +6,7 @@
         > bench/results/durations.json
 
 Kim CNN 50-d on the dev sentences. --start is what `cold_start.py` printed as a package's `total`. The warm durations
-are wall time, medians, with the stub of `bench/workload.py` for DynamoDB; what a real one takes longer is --read-wait,
+are wall time, medians, with `bench/stub_server.py` for DynamoDB; what a real one takes longer is --read-wait,
 which can't be measured here. The time after a restore is that of the hook, which makes a new client, and of a request.
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import workload
+from stub_server import stub_server
 
 import kim_handler
 from inference import model_file
@@ -61,7 +62,7 @@ def main() -> None:
     starts = {name: float(value) for name, value in (start.split("=") for start in options.start)}
     requests = [{"input": text} for text in workload.sentences()[:REQUESTS]]
     packages = {}
-    with workload.dynamodb():
+    with stub_server():
         for name, start in starts.items():
             path = options.onnx if name == "onnx" else workload.ROOT / "kim_cnn.model"
             model = model_file.load(path, "kim_cnn")

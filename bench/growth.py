@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import workload
+from stub_server import stub_server
 
 import sm_handler
 from inference.word_vectors import WordVectors, dynamodb_client
@@ -63,7 +64,7 @@ def main() -> None:
     """Measure, print, draw."""
     folder = Path(sys.argv[1])
     model = workload.model("sm_cnn", 50)
-    with workload.dynamodb():
+    with stub_server():
         cached = workload.prepare(sm_handler, model, TABLE, 1_000_000)
         question = words(8)
         lengths = {

@@ -3,8 +3,8 @@
     SERVERLESS_INFERENCE_DATA=data python bench/ranking.py > bench/results/ranking.md
 
 Without cache, single requests read their words anew each; with it, every word was read before. It is the function's own
-time: 100 requests also pay 100 trips through the gateway, which are not in these figures. `bench/workload.py` says what
-stands in for DynamoDB.
+time: 100 requests also pay 100 trips through the gateway, which are not in these figures. `bench/stub_server.py` stands
+in for DynamoDB.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import workload
+from stub_server import stub_server
 
 import kim_handler
 import sm_handler
@@ -40,7 +41,7 @@ def main() -> None:
         "Kim CNN 300-d": (kim_handler, 300, listing),
     }
     rows = []
-    with workload.dynamodb():
+    with stub_server():
         for name, (handler, dim, (alone, together)) in cases.items():
             print(name, file=sys.stderr)
             model = workload.model(handler.__name__.replace("handler", "cnn"), dim)

@@ -1,17 +1,32 @@
-"""A DynamoDB that answers every call at once and keeps nothing: what is left of the time is the client's.
+"""A DynamoDB that answers from memory and keeps nothing: what is left of a time is the client's.
 
-python bench/stub_server.py        # prints its URL, serves until killed
+It is a process of its own, so that its time is not the client's. BatchGetItem knows every word, in tables named
+`{dim}-{format}`; vectors are random: no time depends on their values, but for those of a list format, written with the
+digits GloVe has. BatchWriteItem takes everything.
 """
 
-import asyncio
-import contextlib
+import base64
 import json
+import multiprocessing
 import os
 import re
-import subprocess
-import sys
+import socket
+import threading
+import time
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
+import numpy as np
+
+from inference.word_vectors import encode_vector
+
+# Before a handler is imported, which makes its client.
+os.environ.update(AWS_ACCESS_KEY_ID="stub", AWS_SECRET_ACCESS_KEY="stub", AWS_DEFAULT_REGION="us-east-1")
+
+DISTINCT = 64  # vectors the stub has; words share them
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _OPERATION = re.compile(rb"x-amz-target: *\w+\.(\w+)", re.IGNORECASE)
 _TABLE = {
@@ -22,64 +37,75 @@ _TABLE = {
     "KeySchema": [{"AttributeName": "word", "KeyType": "HASH"}],
     "AttributeDefinitions": [{"AttributeName": "word", "AttributeType": "S"}],
 }
-_ANSWERS = {b"BatchWriteItem": {"UnprocessedItems": {}}, b"DescribeTable": {"Table": _TABLE}}
 
 
-def _answer(content: dict) -> bytes:
-    body = json.dumps(content).encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {len(body)}\r\n\r\n"
+@contextmanager
+def stub_server(delay: float = 0.0) -> Iterator[str]:
+    """Serve, each answer `delay` seconds late; point boto3 at it; yield the URL."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=_serve, args=(there, delay), daemon=True)
+    process.start()
+    os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{here.recv()}"
+    try:
+        yield os.environ["AWS_ENDPOINT_URL"]
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _serve(connection: Any, delay: float) -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+    connection.send(listener.getsockname()[1])
+    while True:
+        threading.Thread(target=_converse, args=(listener.accept()[0], delay), daemon=True).start()
+
+
+def _converse(connection: socket.socket, delay: float) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    received = b""
+    while data := connection.recv(1 << 18):
+        received += data
+        head, end, body = received.partition(b"\r\n\r\n")
+        if end and len(body) == int(_LENGTH.search(head)[1]):
+            received = b""
+            if delay:
+                time.sleep(delay)
+            connection.sendall(_answer(_OPERATION.search(head)[1], body))
+
+
+def _answer(operation: bytes, body: bytes) -> bytes:
+    return _items(body) if operation == b"BatchGetItem" else _same(operation)
+
+
+@cache
+def _same(operation: bytes) -> bytes:
+    return _packed({b"BatchWriteItem": {"UnprocessedItems": {}}, b"DescribeTable": {"Table": _TABLE}}[operation])
+
+
+@cache
+def _items(body: bytes) -> bytes:
+    ((table, wanted),) = json.loads(body)["RequestItems"].items()
+    items = [{"word": key["word"], "vector": _attribute(table, key["word"]["S"])} for key in wanted["Keys"]]
+    return _packed({"Responses": {table: items}, "UnprocessedKeys": {}})
+
+
+def _packed(content: dict[str, Any]) -> bytes:
+    body = json.dumps(content, separators=(",", ":")).encode()
+    head = (
+        "HTTP/1.1 200 OK\r\nServer: Server\r\nContent-Type: application/x-amz-json-1.0\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: keep-alive\r\nx-amzn-RequestId: STUB\r\n"
+        f"x-amz-crc32: {zlib.crc32(body)}\r\n\r\n"
+    )
     return head.encode() + body
 
 
-_PACKED = {operation: _answer(content) for operation, content in _ANSWERS.items()}
+def _attribute(table: str, word: str) -> dict[str, Any]:
+    return _vector(table, zlib.crc32(word.encode()) % DISTINCT)
 
 
-class Connection(asyncio.Protocol):
-    """One keep-alive connection: reads a request's head and length, answers when its body is there."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin with nothing read."""
-        self.transport, self.head, self.missing = transport, b"", 0
-
-    def data_received(self, data: bytes) -> None:
-        """Take what came; answer once the request is whole."""
-        if self.missing:
-            self.missing -= len(data)
-        else:
-            self.head += data
-            head, end, body = self.head.partition(b"\r\n\r\n")
-            if not end:
-                return
-            self.operation = _OPERATION.search(head)[1]
-            self.missing = int(_LENGTH.search(head)[1]) - len(body)
-            self.head = b""
-        if not self.missing:
-            self.transport.write(_PACKED[self.operation])
-
-
-@contextlib.contextmanager
-def stub_server() -> Iterator[None]:
-    """Run the stub in its own process, and point boto3 at it."""
-    command = [sys.executable, __file__]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            os.environ |= {
-                "AWS_ENDPOINT_URL": server.stdout.readline().strip(),
-                "AWS_DEFAULT_REGION": "us-east-1",
-                "AWS_ACCESS_KEY_ID": "stub",
-                "AWS_SECRET_ACCESS_KEY": "stub",
-            }
-            yield
-        finally:
-            server.kill()
-
-
-async def serve() -> None:
-    """Serve on a free port of this machine."""
-    server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", 0)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
-    await server.serve_forever()
-
-
-if __name__ == "__main__":
-    asyncio.run(serve())
+@cache
+def _vector(table: str, seed: int) -> dict[str, Any]:
+    dim, format = table.split("-")
+    vector = np.random.default_rng(seed).normal(0, 0.5, int(dim)).round(5).astype(np.float32)
+    attribute = encode_vector(vector, format)
+    return {"B": base64.b64encode(attribute["B"]).decode()} if "B" in attribute else attribute

@@ -5,7 +5,7 @@
 Ways: the old one (a boto3 client as it comes, items that are lists of numbers, read number by number, no cache); binary
 items without and with the cache. Floors: BatchGetItem of the same words through a boto3 client as it comes, nothing
 done with the answer, and the forward pass on arrays that are ready. Everything but the vectors is the same in each way:
-event, tokens, overlap features, forward pass, answer. `bench/workload.py` says what stands in for DynamoDB.
+event, tokens, overlap features, forward pass, answer. `bench/stub_server.py` says what stands in for DynamoDB.
 """
 
 import sys
@@ -16,6 +16,7 @@ from typing import Any
 import boto3
 import numpy as np
 import workload
+from stub_server import stub_server
 
 import kim_handler
 import sm_handler
@@ -84,7 +85,7 @@ def main() -> None:
         "Kim CNN 300-d": (kim_handler, 300, some_sentences),
     }
     measured = {}
-    with workload.dynamodb():
+    with stub_server():
         for name, (handler, dim, requests) in cases.items():
             print(name, file=sys.stderr)
             times = workload.measure(ways(handler, dim, requests), ROUNDS)

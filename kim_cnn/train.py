@@ -4,7 +4,7 @@
     python -m kim_cnn.train --data sst --dataset sst-2 --mode multichannel \\
         --vectors GoogleNews-vectors-negative300.bin --export-vectors sst-2.vectors.txt --output sst-2.model
 
---data is the folder with the files `stsa.fine.*.tsv` (SST-1) and `stsa.binary.*.tsv` (SST-2). The epoch with
+--data is the folder with the files `stsa.fine.*.tsv` (SST-1) and `stsa.binary.*.tsv` (SST-2). The state with
 the best accuracy on the dev file is kept. The last line on stdout is what `kim_cnn.evaluate` prints for the
 written model on the dev file.
 """
@@ -46,7 +46,7 @@ class Recipe(NamedTuple):
     learning_rate: float = 0.3213  # of Adadelta
     weight_decay: float = 2e-4
     vector_learning_rate: float = 1e-3  # of Adam, which moves only the words of the batch
-    decay: float = 0.9999  # of the running average of all parameters, which is scored and kept
+    checks: int = 4  # of the dev score in an epoch
     sentences: int = 3  # times that whole sentences are added to the phrases, which hold each once
 
 
@@ -103,8 +103,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     optimizer = torch.optim.Adadelta(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     optimizers = training.optimizers(optimizer, words, recipe.vector_learning_rate)
     steps = sum(1 for _ in lengths.split(recipe.batch))
+    averaged = training.Averaged(modules.parameters())
     interrupted = training.fit(
-        modules, optimizers, options.epochs or recipe.epochs, steps, losses, dev_accuracy, recipe.decay, options.quiet
+        modules,
+        optimizers,
+        options.epochs or recipe.epochs,
+        steps,
+        losses,
+        dev_accuracy,
+        averaged,
+        recipe.checks,
+        options.quiet,
     )
     training.write(options, "kim_cnn", network, config, words)
     print(f"accuracy {dev_accuracy():.4f}")
