@@ -42,29 +42,39 @@ class Selection:
         self.bad_lines = self.duplicates = 0
         self._offset, self._checksum = self.file.start, 0
 
-    def survey(self, resume: Place | None = None, quiet: bool = False) -> bool:
+    def survey(self, quiet: bool = False) -> None:
         """Read the file's words once, to count them and find those that are there twice.
 
-        Returns whether the file is what it was up to `resume`. Raises VectorFileError when it is cut short.
+        Raises VectorFileError when the file is cut short.
         """
-        hashes, before, checksum, same = array("q"), 0, 0, False
+        hashes = array("q")
         records = tqdm(
             self.file.records(), "reading", self.file.count, unit=" words", disable=quiet or None, leave=False
         )
         for record in records:
             if self.wanted is None or record.word in self.wanted:
                 hashes.append(hash(record.word))
-            if resume and record.end <= resume.offset:
-                checksum = zlib.crc32(record.raw, checksum)
-                if record.end == resume.offset:
-                    before, same = len(hashes), checksum == resume.checksum
             self.end = record.end
         ordered = np.frombuffer(hashes, np.int64) if hashes else np.empty(0, np.int64)
-        self.words_before = len(np.unique(ordered[:before])) if same else 0
         ordered.sort()
         same_as_next = ordered[1:] == ordered[:-1]
         self.words = len(ordered) - int(same_as_next.sum())
         self._repeated = frozenset(ordered[1:][same_as_next].tolist())
+
+    def reaches(self, place: Place) -> bool:
+        """Tell whether the file is what it was up to `place`, and count its words up to there in `words_before`."""
+        end, checksum, words = self.file.start, 0, 0
+        seen: set[bytes] = set()  # only of words that may be there twice
+        for record in self.file.records():
+            end, checksum, word = record.end, zlib.crc32(record.raw, checksum), record.word
+            if word not in seen and (self.wanted is None or word in self.wanted):
+                words += 1
+                if hash(word) in self._repeated:
+                    seen.add(word)
+            if end >= place.offset:
+                break
+        same = Place(end, checksum) == place
+        self.words_before = words if same else 0
         return same
 
     def place(self) -> Place:

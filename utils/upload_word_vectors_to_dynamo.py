@@ -183,16 +183,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if costs.largest_item(KEY_BYTES, file.dim, arguments.format) > costs.MAX_ITEM_BYTES:
         raise ScriptError(f"{file.path}: vectors of {file.dim} numbers do not fit into a DynamoDB item of 400 KB")
     selection = Selection(file, arguments.format, wanted, arguments.skip_bad_lines)
+    selection.survey(quiet)
 
     if arguments.dry_run:
-        selection.survey(quiet=quiet)
         print(estimate(selection, quiet))
         report(selection, arguments)
         return 0
 
     client = vector_table.client()
     if arguments.via_s3:
-        selection.survey(quiet=quiet)
         written = bulk_import.import_words(
             client, bulk_import.s3_client(), arguments.table, selection, arguments.via_s3, quiet
         )
@@ -204,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         table_id = vector_table.open_table(client, arguments.table)
         progress = Progress(table_id, arguments.format, wanted, arguments.skip_bad_lines)
         after = progress.load()
-        if not selection.survey(after, quiet):
+        if after and not selection.reaches(after):
             after = None
         if after and after.offset == selection.end and not arguments.verify:
             after, selection.words_before = None, 0  # finished: asked again, write again
