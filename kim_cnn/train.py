@@ -45,7 +45,7 @@ class Recipe(NamedTuple):
     batch: int = 50
     learning_rate: float = 0.3213  # of Adadelta
     weight_decay: float = 2e-4
-    vector_learning_rate: float = 1e-3  # of Adam, which moves only the words of the batch
+    vector_learning_rate: float = 3e-3  # of Adam, which moves only the words of the batch
     checks: int = 4  # of the dev score in an epoch
     sentences: int = 3  # times that whole sentences are added to the phrases, which hold each once
 
@@ -53,9 +53,9 @@ class Recipe(NamedTuple):
 # Vectors that are trained fit the training phrases within few epochs; then the dev score falls.
 RECIPES = {
     "rand": Recipe(epochs=5),
-    "static": Recipe(epochs=8, dropout=0.3),
-    "non-static": Recipe(epochs=4),
-    "multichannel": Recipe(epochs=4),
+    "static": Recipe(epochs=6, dropout=0.1),
+    "non-static": Recipe(epochs=3),
+    "multichannel": Recipe(epochs=3),
 }
 
 
