@@ -5,7 +5,7 @@
         --vectors glove.6B.50d.txt.gz --export-vectors wikiqa.vectors.txt --output wikiqa.model
 
 --data is the folder that holds the splits (`train-all`, `raw-dev`, … with a.toks, b.toks, id.txt and sim.txt
-in each). The epoch with the best MAP on the dev split is kept. The last line on stdout is what
+in each). The state with the best MAP on the dev split is kept. The last line on stdout is what
 `sm_cnn.evaluate` prints for the written model on the dev split.
 """
 
@@ -37,6 +37,8 @@ class Recipe(NamedTuple):
     learning_rate: float = 1e-3  # of Adam
     weight_decay: float = 1e-3
     vector_learning_rate: float = 1e-3  # of Adam, which moves only the words of the batch
+    averaged: bool = False  # whether it is the average of the parameters that is scored and kept
+    checks: int = 1  # of the dev score in an epoch
 
 
 RECIPES = {
@@ -53,8 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = training.parse(parser, argv)
     recipe = RECIPES[options.dataset]
     if options.no_features:
-        # The words are all there is then, and are soon learnt by heart: hide some of them, train for longer.
-        recipe = recipe._replace(word_dropout=0.2, epochs=2 * recipe.epochs)
+        # The words are all there is then, and are soon learnt by heart: hide some of them, train for longer, average.
+        recipe = recipe._replace(word_dropout=0.2, epochs=2 * recipe.epochs, averaged=True, checks=4)
     torch.manual_seed(options.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -113,7 +115,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         steps,
         losses,
         lambda: dev_scores()[0],
-        quiet=options.quiet,
+        training.Averaged(modules.parameters()) if recipe.averaged else None,
+        recipe.checks,
+        options.quiet,
     )
     training.write(options, "sm_cnn", network, config, words, carried)
     print("MAP {:.4f} MRR {:.4f}".format(*dev_scores()))
