@@ -24,7 +24,7 @@ from stub_server import stub_server
 
 import kim_handler
 from inference import model_file
-from inference.word_vectors import dynamodb_client
+from inference.dynamodb import dynamodb_client
 
 REQUESTS, MEMORY_MB = 200, 1769
 

@@ -20,7 +20,8 @@ import workload
 from stub_server import stub_server
 
 import sm_handler
-from inference.word_vectors import WordVectors, dynamodb_client
+from inference.dynamodb import dynamodb_client
+from inference.word_vectors import WordVectors
 from utils.estimate_cost import replay
 from utils.plot import pyplot, save
 

@@ -61,7 +61,7 @@ class Stopwatch:
 
 watch = Stopwatch()
 with watch.part("import"):
-    from inference import libtorch, model_file, word_vectors
+    from inference import dynamodb, libtorch, model_file
 
     unpacked = 0
     if libtorch._unpacking is not None:
@@ -86,7 +86,7 @@ with watch.part("import"):
 
     model_file._import_at_ease = imports
     watch.wrap(model_file, "load", "model")
-    watch.wrap(word_vectors, "dynamodb_client", "client")
+    watch.wrap(dynamodb, "dynamodb_client", "client")
     module = __import__(sys.argv[1])
 with watch.part("request"):
     answer = module.handler(EVENTS[sys.argv[1]], None)

@@ -18,8 +18,9 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 import numpy as np
 
 from inference import model_file
+from inference.dynamodb import dynamodb_client
 from inference.model_file import Model
-from inference.word_vectors import WordVectors, dynamodb_client
+from inference.word_vectors import WordVectors
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = os.environ.get("SERVERLESS_INFERENCE_DATA")

@@ -26,7 +26,8 @@ import numpy as np
 import kim_handler
 import sm_handler
 from inference import gateway, model_file
-from inference.word_vectors import WordVectors, dynamodb_client, encode_vector
+from inference.dynamodb import dynamodb_client
+from inference.word_vectors import WordVectors, encode_vector
 
 DIM, CHANNELS = 300, 2
 VECTOR = base64.b64encode(encode_vector(np.linspace(-1, 1, DIM * CHANNELS, dtype=np.float32))["B"]).decode()

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from inference import gateway, model_file, word_vectors
+from inference import dynamodb, gateway, model_file, word_vectors
 
 
 def load(architecture: str) -> tuple[model_file.Model, word_vectors.WordVectors, Iterator[float]]:
@@ -15,7 +15,7 @@ def load(architecture: str) -> tuple[model_file.Model, word_vectors.WordVectors,
     started = time.perf_counter()
     model = model_file.load(model_file.find(architecture), architecture)
     vectors = word_vectors.WordVectors(
-        word_vectors.dynamodb_client(),
+        dynamodb.dynamodb_client(),
         os.environ.get("WORD_VECTORS_TABLE", "word-vectors"),
         model.vector_length,
         gateway.whole_number("WORD_CACHE_SIZE", 10_000),

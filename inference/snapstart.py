@@ -3,8 +3,9 @@
 import random
 from typing import Any
 
+from inference.dynamodb import dynamodb_client
 from inference.gateway import Handler
-from inference.word_vectors import WordVectors, dynamodb_client
+from inference.word_vectors import WordVectors
 
 
 def register(handler: Handler, vectors: WordVectors, event: dict[str, Any]) -> None:

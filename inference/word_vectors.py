@@ -18,21 +18,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 import numpy as np
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ChecksumError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
+
+from inference.dynamodb import PARALLEL_CALLS, dynamodb_client
 
 FORMATS = ("float32", "float16", "list")
 LARGEST_PLAIN_HALF = 64.0  # far more than a number of a word vector
 KEY_BYTES = 2048  # longest partition key DynamoDB takes: no longer word can be in a table
 BATCH_KEYS = 100  # most keys BatchGetItem takes
-PARALLEL_BATCHES = 8
 BACKOFF_BASE, BACKOFF_CAP = 0.05, 1.0  # seconds
 DEFAULT_PATIENCE = 10.0  # seconds of retrying when the caller sets no deadline
-CONNECT_TIMEOUT, READ_TIMEOUT = 1.0, 2.0  # seconds a try waits for a connection, and for each part of an answer
 
 # What another try can mend. The rest (no table, no permission, …) is raised as it comes.
 TRANSIENT_ERRORS = frozenset(
@@ -152,25 +150,6 @@ def _can_be_a_key(word: str) -> bool:
         return False
 
 
-def dynamodb_client() -> Any:
-    """Return the DynamoDB client for reads: short timeouts, a pool for parallel batches, no retries of its own.
-
-    Retries are WordVectors' business, where UnprocessedKeys and errors share one backoff and one deadline.
-    Region, credentials and endpoint come from the environment, as for every AWS tool.
-    """
-    return boto3.Session().client(  # not the default session, whose credentials a SnapStart snapshot would keep
-        "dynamodb",
-        config=Config(
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
-            max_pool_connections=PARALLEL_BATCHES,
-            parameter_validation=False,
-            retries={"total_max_attempts": 1},
-            tcp_keepalive=True,
-        ),
-    )
-
-
 class WordVectors:
     """Word vectors of one table, read through a least-recently-used cache. Safe to share between threads."""
 
@@ -280,4 +259,4 @@ class WordVectors:
 
 
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(PARALLEL_BATCHES, thread_name_prefix="batch-get")
+    return ThreadPoolExecutor(PARALLEL_CALLS, thread_name_prefix="batch-get")
