@@ -108,6 +108,27 @@ def decode_vector(attribute: dict[str, Any], length: int) -> np.ndarray:
     return vector
 
 
+def decode_items(items: Sequence[dict[str, Any]], length: int) -> dict[str, np.ndarray]:
+    """Return the words of DynamoDB items with their float32 vectors (length,).
+
+    Raises BrokenVectorError, naming the word, where `decode_vector` raises ValueError.
+    """
+    words = [item["word"]["S"] for item in items]
+    attributes = [item.get("vector", {}) for item in items]
+    data = [attribute.get("B", b"") for attribute in attributes]
+    if all(len(each) == 4 * length for each in data):  # in a fifth of the time of one by one
+        vectors = np.frombuffer(b"".join(data), "<f4").astype(np.float32, copy=False).reshape(-1, length)
+        if np.isfinite(vectors).all():
+            return {word: vector.copy() for word, vector in zip(words, vectors, strict=True)}  # not a hundred for one
+    found = {}
+    for word, attribute in zip(words, attributes, strict=True):
+        try:
+            found[word] = decode_vector(attribute, length)
+        except ValueError as error:
+            raise BrokenVectorError(f"word {word!r}: {error}") from None
+    return found
+
+
 def _is_plain_half(vector: np.ndarray) -> bool:
     """Tell whether numbers read from float16 without the byte behind it, as other programs write it, are a word vector.
 
@@ -230,12 +251,7 @@ class WordVectors:
                 raise VectorsRefusedError(str(error)) from error
             else:
                 items = answer.get("Responses", {}).get(self.table)
-                for item in items or []:
-                    word = item["word"]["S"]
-                    try:
-                        vectors[word] = decode_vector(item.get("vector", {}), self.length)
-                    except ValueError as error:
-                        raise BrokenVectorError(f"word {word!r}: {error}") from None
+                vectors.update(decode_items(items or [], self.length))
                 unprocessed = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
                 if items is not None and not unprocessed:
                     return vectors
