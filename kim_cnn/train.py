@@ -46,7 +46,7 @@ class Recipe(NamedTuple):
     learning_rate: float = 0.3213  # of Adadelta
     weight_decay: float = 2e-4
     vector_learning_rate: float = 3e-3  # of Adam, which moves only the words of the batch
-    checks: int = 4  # of the dev score in an epoch
+    checks: int = 8  # of the dev score in an epoch
     sentences: int = 3  # times that whole sentences are added to the phrases, which hold each once
 
 
