@@ -21,7 +21,6 @@ from kim_cnn.dataset import read_sentences
 from kim_cnn.evaluate import accuracy, cut, predictions, words_of
 from utils import training
 from utils.script import run
-from utils.vector_file import load_vectors
 
 
 class Data(NamedTuple):
@@ -71,13 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         for split in ("phrases.train", "train", "dev")
     )
     train, dev = phrases + recipe.sentences * whole, cut(dev)
-    given = load_vectors(options.vectors, words_of(train + dev)) if options.vectors else {}
-    dim = len(next(iter(given.values()))) if given else options.dim
-    words = training.WordVectors(options.mode, sorted(words_of(train)), given, dim)
+    words = training.word_vectors(options, words_of(train), words_of(dev))
     config = {
         "mode": options.mode,
         "channels": words.channels,
-        "dim": dim,
+        "dim": words.dim,
         "filters": 100,
         "labels": list(data.labels),
         "dropout": recipe.dropout,

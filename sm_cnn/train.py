@@ -22,7 +22,6 @@ from sm_cnn.dataset import read_questions
 from sm_cnn.evaluate import cut, map_mrr, scores, words_of
 from utils import training
 from utils.script import run
-from utils.vector_file import load_vectors
 
 
 class Recipe(NamedTuple):
@@ -61,13 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
     train, dev = read_questions(options.data / recipe.train), cut(read_questions(options.data / recipe.dev))
-    given = load_vectors(options.vectors, words_of(train + dev)) if options.vectors else {}
-    dim = len(next(iter(given.values()))) if given else options.dim
-    words = training.WordVectors(options.mode, sorted(words_of(train)), given, dim)
+    words = training.word_vectors(options, words_of(train), words_of(dev))
     config = {
         "mode": options.mode,
         "channels": words.channels,
-        "dim": dim,
+        "dim": words.dim,
         "filters": 100,
         "width": 5,
         "features": not options.no_features,

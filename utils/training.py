@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from inference import model_file
 from utils.script import open_output
-from utils.vector_file import read_vectors
+from utils.vector_file import load_vectors, read_vectors
 
 MODES = ("rand", "static", "non-static", "multichannel")
 
@@ -38,7 +38,7 @@ class WordVectors(nn.Module):
         vectors[0] = 0
         if given:
             vectors[1 : len(given) + 1] = torch.from_numpy(np.stack(list(given.values())))
-        self.channels = 2 if mode == "multichannel" else 1
+        self.dim, self.channels = dim, 2 if mode == "multichannel" else 1
         self.fixed: Tensor | None
         self.register_buffer("fixed", vectors.clone() if mode in ("static", "multichannel") else None)
         self.tuned = None
@@ -63,6 +63,13 @@ class WordVectors(nn.Module):
             channels.append(self.tuned.weight.detach())
         rows = torch.cat(channels, 1).cpu().numpy()
         return {word: rows[row] for word, row in self.index.items()}
+
+
+def word_vectors(options: argparse.Namespace, train: set[str], dev: set[str]) -> WordVectors:
+    """Return the vectors of the words of both sets that the options of `arguments` ask for."""
+    given = load_vectors(options.vectors, train | dev) if options.vectors else {}
+    dim = len(next(iter(given.values()))) if given else options.dim
+    return WordVectors(options.mode, sorted(train), given, dim)
 
 
 def export_vectors(path: Path, vectors: dict[str, np.ndarray], channels: int, source: Path | None) -> None:
