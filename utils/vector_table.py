@@ -123,8 +123,8 @@ class VectorTable:
     ) -> Generator[tuple[Task, Result], None, None]:
         """Yield each task with `call(task)`, in order; threads make the calls, some ahead, at most `parallel` at once.
 
-        One at a time is made here: it would take the interpreter lock from the threads. When `tasks` raises, what
-        it gave before is done and yielded first.
+        Where one at a time is best, it is made in this thread: two would pass the interpreter to and fro. When `tasks`
+        raises, what it gave before is done and yielded first.
         """
 
         def call_and_leave(task: Task) -> Result:
