@@ -30,7 +30,7 @@ import urllib3
 from tqdm import tqdm
 
 from utils.plot import pyplot, save
-from utils.script import ScriptError, open_output, run
+from utils.script import ScriptError, open_output, positive, run
 
 PERCENTILES = (50, 90, 99, 99.9)
 TIMINGS = ("t_overall", "t_sent_embedding", "t_inference", "t_load_model")
@@ -215,9 +215,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--data", type=Path, required=True, metavar="FILE", help="what to ask, in one of the forms above"
     )
     parser.add_argument(
-        "--concurrency", type=_positive, nargs="+", default=[1], metavar="N", help="clients (default: 1)"
+        "--concurrency", type=positive, nargs="+", default=[1], metavar="N", help="clients (default: 1)"
     )
-    parser.add_argument("--requests", type=_positive, default=200, metavar="M", help="for each N (default: 200)")
+    parser.add_argument("--requests", type=positive, default=200, metavar="M", help="for each N (default: 200)")
     parser.add_argument("--timeout", type=float, default=30, metavar="S", help="seconds for a request (default: 30)")
     parser.add_argument("--report", metavar="FILE", help="write all figures as JSON, - for stdout instead of the table")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw latency against clients, .svg or .png")
@@ -251,13 +251,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         raise ScriptError(f"no request was answered: {errors}")
     return 130 if interrupted else 0
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
 
 
 if __name__ == "__main__":

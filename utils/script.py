@@ -1,5 +1,6 @@
 """What the scripts share: one line for an error, whole files or none, progress for eyes only."""
 
+import argparse
 import contextlib
 import gzip
 import io
@@ -39,6 +40,21 @@ def run(main: Callable[[], int]) -> NoReturn:
         print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
         code = 1
     sys.exit(code)
+
+
+def output_file(name: str) -> Path:
+    """Return the path of a file to be written, for argparse: refused before any work if its folder is not there."""
+    path = Path(name)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")
+    return path
+
+
+def positive(text: str) -> int:
+    """Return a whole number of at least 1, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
 
 
 def say(line: str) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from inference import model_file
-from utils.script import open_output
+from utils.script import open_output, output_file, positive, say
 from utils.vector_file import load_vectors, read_vectors
 
 MODES = ("rand", "static", "non-static", "multichannel")
@@ -209,6 +209,7 @@ def fit(
                     progress.write(f"epoch {epoch}  loss {total / steps:.4f}  dev {line}")
         except KeyboardInterrupt:
             interrupted = True
+            say("stopped; the best so far is kept")
             if best < 0:
                 state = copy.deepcopy(modules.state_dict())
     modules.load_state_dict(state)
@@ -240,10 +241,10 @@ def arguments(description: str, datasets: Iterable[str], output: str) -> argpars
     parser.add_argument("--vectors", type=Path, metavar="FILE", help="word vectors: text, .gz or .bin")
     parser.add_argument("--mode", choices=MODES, default="static", help="which vectors are trained (default: static)")
     parser.add_argument("--dim", type=int, default=50, help="numbers a vector, for mode rand (default: 50)")
-    parser.add_argument("--epochs", type=int, help="how many, instead of the recipe's")
+    parser.add_argument("--epochs", type=positive, help="how many, instead of the recipe's")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same model (default: 1)")
-    parser.add_argument("--output", type=Path, default=output, metavar="FILE", help=f"(default: {output})")
-    parser.add_argument("--export-vectors", type=Path, metavar="FILE", help="trained vectors, word2vec text")
+    parser.add_argument("--output", type=output_file, default=output, metavar="FILE", help=f"(default: {output})")
+    parser.add_argument("--export-vectors", type=output_file, metavar="FILE", help="trained vectors, word2vec text")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     return parser
 

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from inference.word_vectors import BATCH_KEYS, FORMATS, KEY_BYTES, decode_vector
 from utils import bulk_import, costs, vector_table
-from utils.script import ScriptError, open_output, read_wordlist, run
+from utils.script import ScriptError, open_output, output_file, read_wordlist, run
 from utils.selection import Place, Selection
 from utils.upload_progress import Progress
 from utils.vector_file import VectorFile, VectorFileError
@@ -155,7 +155,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("vectors", type=Path, metavar="VECTORS")
     parser.add_argument("table", metavar="TABLE")
     parser.add_argument("--wordlist", "--word_list", type=Path, metavar="FILE", help="only these words, one a line")
-    parser.add_argument("--missing", metavar="FILE", help="write the words of --wordlist that have no vector there")
+    parser.add_argument(
+        "--missing", type=output_file, metavar="FILE", help="write the words of --wordlist that have no vector there"
+    )
     parser.add_argument("--create-table", action="store_true", help="create the table, on demand, if there is none")
     parser.add_argument("--format", choices=FORMATS, default="float32", help="default: float32")
     parser.add_argument("--skip-bad-lines", action="store_true", help="skip and count them; default: stop at one")

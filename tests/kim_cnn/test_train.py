@@ -123,6 +123,8 @@ def test_ctrl_c_keeps_the_best_epoch_so_far(
         ["--mode", "non-static", "--vectors", "v"],
         ["--mode", "static", "--vectors", "v", "--export-vectors", "e"],
         ["--mode", "static"],
+        ["--vectors", "v", "--output", "/nowhere/kim.model"],
+        ["--vectors", "v", "--epochs", "0"],
     ],
 )
 def test_options_that_do_not_fit_together_are_bad_usage(options: list[str]) -> None:

@@ -371,6 +371,7 @@ def test_lists_are_compared_as_numbers() -> None:
     [
         ([], "required"),
         (["v", "t", "--missing", "m"], "--missing goes with --wordlist"),
+        (["v", "t", "--wordlist", "w", "--missing", "/nowhere/m"], "there is no folder /nowhere"),
         (["v", "t", "--dry-run", "--via-s3", "b"], "not allowed with"),
         (["v", "t", "--format", "float64"], "invalid choice"),
     ],
