@@ -85,8 +85,11 @@ def read_lines(name: str | Path) -> Iterator[str]:
 
 
 def read_wordlist(path: Path) -> list[str]:
-    """Return the distinct words of a file with one a line, in its order."""
-    return list(dict.fromkeys(line for line in read_lines(path) if line))
+    """Return the distinct words of a file with one a line, in its order; raise ScriptError when there are none."""
+    words = list(dict.fromkeys(line for line in read_lines(path) if line))
+    if not words:
+        raise ScriptError(f"{path}: no words in it; expected one a line")
+    return words
 
 
 @contextlib.contextmanager

@@ -65,6 +65,12 @@ def test_twice_is_harmless(dynamodb: Any, vector_file: Write, capsys: pytest.Cap
     assert "100 words written" in capsys.readouterr().out.splitlines()[1]
 
 
+def test_a_list_without_words_is_refused(dynamodb: Any, vector_file: Write, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("\n\n")
+    with pytest.raises(ScriptError, match=r"words\.txt: no words in it"):
+        main([str(vector_file("a 1 2")), "words", "--wordlist", str(tmp_path / "words.txt")])
+
+
 def test_keeps_the_words_of_a_list_and_names_the_missing(
     dynamodb: Any, vector_file: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
