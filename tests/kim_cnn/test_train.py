@@ -39,7 +39,7 @@ def run(data: Path, *options: str, mode: str = "static", output: str = "kim.mode
         "--mode",
         mode,
         "--epochs",
-        "40" if mode == "rand" else "2",
+        "12" if mode == "rand" else "2",
         "--quiet",
     ]
     arguments += ["--dim", "10"] if mode == "rand" else ["--vectors", str(data / "vectors.txt")]
