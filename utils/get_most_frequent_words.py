@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from utils.script import ScriptError, open_output, run
+from utils.script import ScriptError, open_output, positive, run
 
 
 def read_frequencies(path: Path) -> Iterator[tuple[str, int] | str]:
@@ -38,11 +38,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run the script; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frequency_data_file", "--frequency-data-file", type=Path, required=True, metavar="CSV")
-    parser.add_argument("--num_of_words", "--num-of-words", type=int, required=True, metavar="N")
+    parser.add_argument("--num_of_words", "--num-of-words", type=positive, required=True, metavar="N")
     parser.add_argument("--output", default="-", metavar="FILE", help="default: stdout")
     arguments = parser.parse_args(argv)
-    if arguments.num_of_words < 1:
-        parser.error("--num_of_words must be at least 1")
     frequencies: dict[str, int] = {}
     bad = 0
     for row in read_frequencies(arguments.frequency_data_file):

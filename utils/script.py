@@ -52,9 +52,13 @@ def output_file(name: str) -> Path:
 
 def positive(text: str) -> int:
     """Return a whole number of at least 1, for argparse."""
-    if not text.isdecimal() or int(text) < 1:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
+    return number
 
 
 def say(line: str) -> None:

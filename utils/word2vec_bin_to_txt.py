@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 from tqdm import tqdm
 
-from utils.script import open_output, read_wordlist, run
+from utils.script import open_output, positive, read_wordlist, run
 from utils.vector_file import Record, VectorFile
 
 
@@ -31,12 +31,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", type=Path, metavar="IN")
     parser.add_argument("output", metavar="OUT", help="- for stdout")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N words")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N words")
     parser.add_argument("--wordlist", type=Path, metavar="FILE", help="only these words, one a line")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     arguments = parser.parse_args(argv)
-    if arguments.limit is not None and arguments.limit < 1:
-        parser.error("--limit must be at least 1")
     file = VectorFile(arguments.input)
     wanted = set(read_wordlist(arguments.wordlist)) if arguments.wordlist else None
 
