@@ -12,7 +12,6 @@ import os
 import re
 import socket
 import threading
-import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,27 +39,27 @@ _TABLE = {
 
 
 @contextmanager
-def stub_server(delay: float = 0.0) -> Iterator[str]:
-    """Serve, each answer `delay` seconds late; point boto3 at it; yield the URL."""
+def stub_server() -> Iterator[None]:
+    """Serve, and point boto3 at it."""
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=_serve, args=(there, delay), daemon=True)
+    process = multiprocessing.Process(target=_serve, args=(there,), daemon=True)
     process.start()
     os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{here.recv()}"
     try:
-        yield os.environ["AWS_ENDPOINT_URL"]
+        yield
     finally:
         process.terminate()
         process.join()
 
 
-def _serve(connection: Any, delay: float) -> None:
+def _serve(connection: Any) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=100)
     connection.send(listener.getsockname()[1])
     while True:
-        threading.Thread(target=_converse, args=(listener.accept()[0], delay), daemon=True).start()
+        threading.Thread(target=_converse, args=(listener.accept()[0],), daemon=True).start()
 
 
-def _converse(connection: socket.socket, delay: float) -> None:
+def _converse(connection: socket.socket) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     received = b""
     while data := connection.recv(1 << 18):
@@ -68,8 +67,6 @@ def _converse(connection: socket.socket, delay: float) -> None:
         head, end, body = received.partition(b"\r\n\r\n")
         if end and len(body) == int(_LENGTH.search(head)[1]):
             received = b""
-            if delay:
-                time.sleep(delay)
             connection.sendall(_answer(_OPERATION.search(head)[1], body))
 
 
@@ -85,7 +82,9 @@ def _same(operation: bytes) -> bytes:
 @cache
 def _items(body: bytes) -> bytes:
     ((table, wanted),) = json.loads(body)["RequestItems"].items()
-    items = [{"word": key["word"], "vector": _attribute(table, key["word"]["S"])} for key in wanted["Keys"]]
+    words = [key["word"]["S"] for key in wanted["Keys"]]
+    vectors = [_vector(table, zlib.crc32(word.encode()) % DISTINCT) for word in words]
+    items = [{"word": {"S": word}, "vector": vector} for word, vector in zip(words, vectors, strict=True)]
     return _packed({"Responses": {table: items}, "UnprocessedKeys": {}})
 
 
@@ -97,10 +96,6 @@ def _packed(content: dict[str, Any]) -> bytes:
         f"x-amz-crc32: {zlib.crc32(body)}\r\n\r\n"
     )
     return head.encode() + body
-
-
-def _attribute(table: str, word: str) -> dict[str, Any]:
-    return _vector(table, zlib.crc32(word.encode()) % DISTINCT)
 
 
 @cache
