@@ -186,10 +186,10 @@ def fit(
         return score
 
     due = {steps * number // checks for number in range(1, checks + 1)}
+    modules.train()
     with tqdm(total=epochs * steps, unit="batch", disable=True if quiet else None) as progress:
         try:
             for epoch in range(1, epochs + 1):
-                modules.train()
                 total, scores = 0.0, []
                 for step, loss in enumerate(losses(), 1):
                     for optimizer in optimizers:
