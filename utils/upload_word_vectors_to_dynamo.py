@@ -205,10 +205,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         table_id = vector_table.open_table(client, arguments.table)
         progress = Progress(table_id, arguments.format, wanted, arguments.skip_bad_lines)
         after = progress.load()
-        if after and not selection.reaches(after):
-            after = None
-        if after and after.offset == selection.end and not arguments.verify:
-            after, selection.words_before = None, 0  # finished: asked again, write again
+        finished = after is not None and after.offset == selection.end
+        if after and ((finished and not arguments.verify) or not selection.reaches(after)):
+            after = None  # asked again for what is finished, or another file: write
         if after is None:
             progress.forget()
         elif after.offset < selection.end and not quiet:
