@@ -28,7 +28,7 @@ REQUESTS, ROUNDS = 100, 11
 
 
 class OldWordVectors:
-    """Vectors as the functions of 2018 read them: number by number out of lists, all of them for every request."""
+    """Vectors as the functions of 2018 read them: lists, anew for every request, number by number and word by word."""
 
     def __init__(self, table: str, length: int):
         """Read `table`."""
@@ -36,14 +36,18 @@ class OldWordVectors:
 
     def lookup(self, words: Any, deadline: float) -> dict[str, np.ndarray]:
         """Return the vector of each distinct word."""
-        keys = [{"word": {"S": word}} for word in dict.fromkeys(words)]
-        found = {}
+        sentences = list(words)
+        keys = [{"word": {"S": word}} for word in dict.fromkeys(sentences)]
+        numbers = {}
         for start in range(0, len(keys), 100):
             answer = self.client.batch_get_item(RequestItems={self.table: {"Keys": keys[start : start + 100]}})
             for item in answer["Responses"][self.table]:
-                numbers = np.array([float(number["N"]) for number in item["vector"]["L"]])
-                found[item["word"]["S"]] = numbers.astype(np.float32)
-        return found
+                numbers[item["word"]["S"]] = item["vector"]["L"]
+        matrix = np.empty((0, self.length))
+        for word in sentences:
+            vector = np.array([float(number["N"]) for number in numbers[word]])
+            matrix = np.append(matrix, vector.reshape(1, -1), axis=0)
+        return dict(zip(sentences, matrix.astype(np.float32), strict=True))
 
 
 def ways(handler: Any, dim: int, requests: list[dict[str, Any]]) -> dict[str, list[Callable[[], Any]]]:

@@ -97,6 +97,20 @@ def item_json(word: str, attribute: dict[str, Any]) -> bytes:
     return b'{"word":{"S":%b},"vector":%b}' % (orjson.dumps(word), vector)
 
 
+def _put_aside(params: dict[str, Any], context: dict[str, Any], **_: Any) -> dict[str, Any] | None:
+    """Keep the JSON of a whole request that stands in place of its items; leave botocore the table alone."""
+    ((table, items),) = params["RequestItems"].items()
+    if not isinstance(items, bytes):
+        return None
+    context["batch_write_item"] = items
+    return {"RequestItems": {table: []}}
+
+
+def _insert(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    if "batch_write_item" in context:
+        params["body"] = context["batch_write_item"]
+
+
 class VectorTable:
     """A table under load: as many calls at once as it takes."""
 
@@ -110,8 +124,10 @@ class VectorTable:
         self._running = 0
         self._last_cut = 0.0
         self._free = threading.Condition()
-        self._body = threading.local()
-        client.meta.events.register("before-call.dynamodb.BatchWriteItem", self._insert_body)
+        # botocore's serializer took a third of a call.
+        events = client.meta.events
+        events.register("provide-client-params.dynamodb.BatchWriteItem", _put_aside, "put-aside")
+        events.register("before-call.dynamodb.BatchWriteItem", _insert, "insert")
 
     @property
     def parallel(self) -> int:
@@ -167,16 +183,11 @@ class VectorTable:
         """Put up to BATCH_ITEMS words and vector attributes, however many tries it takes."""
         if not items:
             return
-        # botocore's serializer took a third of a call; what comes back unprocessed is rare and goes its way.
         puts = b",".join([b'{"PutRequest":{"Item":%b}}' % item_json(*item) for item in items])
         body = b'{"RequestItems":{%b:[%b]}}' % (orjson.dumps(self.table), puts)
 
         def call(requests: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-            self._body.value = body if requests is None else None
-            try:
-                answer = self.client.batch_write_item(RequestItems={self.table: requests or []})
-            finally:
-                self._body.value = None
+            answer = self.client.batch_write_item(RequestItems={self.table: body if requests is None else requests})
             left: list[dict[str, Any]] = answer.get("UnprocessedItems", {}).get(self.table, [])
             return left
 
@@ -197,10 +208,6 @@ class VectorTable:
         if words:
             self._until_done(call, None, len(words))
         return found
-
-    def _insert_body(self, params: dict[str, Any], **_: Any) -> None:
-        if getattr(self._body, "value", None) is not None:
-            params["body"] = self._body.value
 
     def _until_done(self, call: Callable[[list[Any] | None], list[Any]], work: list[Any] | None, size: int) -> None:
         """Make `call(work)`, then `call` of what it left, until nothing is left."""
