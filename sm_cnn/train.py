@@ -35,7 +35,7 @@ class Recipe(NamedTuple):
     word_dropout: float = 0.0  # share of words that become unknown ones, anew in each batch
     learning_rate: float = 1e-3  # of Adam
     weight_decay: float = 1e-3
-    vector_learning_rate: float = 1e-3  # of Adam, which moves only the words of the batch
+    vector_learning_rate: float = 10.0  # times the variance of the vectors
     averaged: bool = False  # whether it is the average of the parameters that is scored and kept
     checks: int = 1  # of the dev score in an epoch
 

@@ -115,13 +115,16 @@ def pad(sentences: Sequence[Tensor], rows: Tensor, word_dropout: float = 0.0) ->
     return words, torch.tensor([len(sentence) for sentence in chosen])
 
 
-def optimizers(
-    network: torch.optim.Optimizer, words: WordVectors, vector_learning_rate: float
-) -> list[torch.optim.Optimizer]:
-    """Return the optimizer of the network and, where words are trained, one that moves only those of the batch."""
+def optimizers(network: torch.optim.Optimizer, words: WordVectors, learning_rate: float) -> list[torch.optim.Optimizer]:
+    """Return the optimizer of the network and, where words are trained, one that moves only those of the batch.
+
+    That is plain SGD: Adam moves a rare word as far as a frequent one, to fit its few sentences. Its rate is
+    `learning_rate` times the variance of the vectors, so that it does as much to large ones as to small ones.
+    """
     if words.tuned is None:
         return [network]
-    return [network, torch.optim.SparseAdam(words.tuned.parameters(), vector_learning_rate)]
+    rate = learning_rate * words.tuned.weight.var().item()
+    return [network, torch.optim.SGD(words.tuned.parameters(), rate)]
 
 
 class Averaged:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.training import MODES, Averaged, WordVectors, batches, export_vectors, pad
+from utils.training import MODES, Averaged, WordVectors, batches, export_vectors, optimizers, pad
 from utils.vector_file import VectorFileError, load_vectors, read_vectors
 
 GIVEN = {"a": np.array([1, 2], np.float32), "b": np.array([3, 4], np.float32), "dev-only": np.ones(2, np.float32)}
@@ -56,7 +56,7 @@ def test_unknown_words_are_zero_in_every_mode_and_stay_so(mode: str) -> None:
     words = WordVectors(mode, ["a", "b", "new"], {} if mode == "rand" else GIVEN, 2)
     sentence = words.indices(["a", "unheard-of", "new"])[None]
     if words.tuned is not None:
-        optimizer = torch.optim.SparseAdam(words.tuned.parameters(), 0.1)
+        optimizer = torch.optim.SGD(words.tuned.parameters(), 0.1)
         words(sentence).sum().backward()
         optimizer.step()
     before, after = GIVEN["a"], words(sentence)[0].detach().numpy()
@@ -92,3 +92,23 @@ def test_only_the_wanted_vectors_are_loaded_and_wrong_ones_refused(tmp_path: Pat
         load_vectors(path, ["a"], 3)
     with pytest.raises(VectorFileError, match="none of the words"):
         load_vectors(path, ["c"])
+
+
+def test_vectors_are_trained_at_a_rate_that_goes_by_their_size() -> None:
+    def step(scale: float) -> np.ndarray:
+        torch.manual_seed(0)
+        words = WordVectors("non-static", [], {word: scale * vector for word, vector in GIVEN.items()}, 2)
+        network = torch.nn.Linear(2, 1)
+        network.weight.data /= scale  # so that it answers the same
+        for optimizer in optimizers(torch.optim.SGD(network.parameters(), 0.0), words, 1.0):
+            network(words(words.indices(["a"])[None])).sum().backward()
+            optimizer.step()
+        return words.table()["a"] / scale
+
+    assert not np.array_equal(step(1.0), GIVEN["a"])
+    np.testing.assert_allclose(step(8.0), step(1.0), rtol=1e-5)
+
+
+def test_static_vectors_have_no_optimizer() -> None:
+    network = torch.optim.SGD(torch.nn.Linear(2, 1).parameters(), 0.1)
+    assert optimizers(network, WordVectors("static", [], GIVEN, 2), 1.0) == [network]
