@@ -51,7 +51,7 @@ class Recipe(NamedTuple):
     sentences: int = 3  # times that whole sentences are added to the phrases, which hold each once
 
 
-# Trained vectors fit the phrases within few epochs, after which the dev score falls; random ones first have to move far.
+# Trained vectors fit the phrases within few epochs, then the dev score falls; random ones have to move far before.
 RECIPES = {
     "rand": Recipe(epochs=5, vector_learning_rate=100.0),
     "static": Recipe(epochs=7, dropout=0.1),
