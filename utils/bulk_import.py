@@ -11,7 +11,7 @@ from botocore.config import Config
 from tqdm import tqdm
 
 from utils import vector_table
-from utils.script import ScriptError
+from utils.script import ScriptError, say
 from utils.selection import Selection
 
 OBJECT_BYTES = 256 << 20  # of an object before it is packed; DynamoDB reads several at once
@@ -26,19 +26,23 @@ def s3_client() -> Any:
 def import_words(client: Any, s3: Any, table: str, selection: Selection, bucket: str, quiet: bool) -> int:
     """Import the words of `selection` into the new `table` by way of `bucket`; return how many.
 
-    An import into `table` that is under way is waited for instead: it goes on in AWS when this end stops.
+    An import into `table` that this end stopped waiting for is waited for instead: it goes on in AWS.
     Raises ScriptError when the table exists, and when the import fails, with DynamoDB's reason.
     """
-    arn = _running_import(client, table)
+    arn = _open_import(client, s3, table)
     if arn is None:
-        prefix = f"word-vectors-{table}-{time.time_ns()}/"
+        prefix = f"{_prefix(table)}{time.time_ns()}/"
         try:
             send(s3, bucket, prefix, selection, quiet)
             arn = _start(client, table, bucket, prefix)
         except BaseException:
             _delete(s3, bucket, prefix)
             raise
-    return wait_for_import(client, s3, arn, selection.words, quiet)
+    try:
+        return wait_for_import(client, s3, arn, selection.words, quiet)
+    except KeyboardInterrupt:
+        say("stopping; the import goes on in AWS, and the same command waits for it")
+        raise
 
 
 def import_line(word: str, attribute: dict[str, Any]) -> bytes:
@@ -46,21 +50,31 @@ def import_line(word: str, attribute: dict[str, Any]) -> bytes:
     return b'{"Item":%b}\n' % vector_table.item_json(word, attribute)
 
 
-def _running_import(client: Any, table: str) -> str | None:
-    """Return the ARN of the import under way into `table`, None when there is no such table.
+def _prefix(table: str) -> str:
+    """Return what the names of all sources of imports into `table` begin with."""
+    return f"word-vectors-{table}-"
 
-    Raises ScriptError when the table exists and no import is filling it.
+
+def _open_import(client: Any, s3: Any, table: str) -> str | None:
+    """Return the ARN of the import into `table` that is under way, or has ended and its source is still there.
+
+    None when there is no such table; raises ScriptError when the table exists and has no such import.
     """
     try:
         description = client.describe_table(TableName=table)["Table"]
     except client.exceptions.ResourceNotFoundException:
         return None
-    if description["TableStatus"] == "CREATING":
-        for page in _pages(client.list_imports, TableArn=description["TableArn"]):
-            for summary in page.get("ImportSummaryList", []):
-                if summary["ImportStatus"] == "IN_PROGRESS":
-                    return str(summary["ImportArn"])
+    for page in _pages(client.list_imports, TableArn=description["TableArn"]):
+        for summary in page.get("ImportSummaryList", []):
+            if summary["ImportStatus"] == "IN_PROGRESS" or _has_source(s3, table, summary):
+                return str(summary["ImportArn"])
     raise ScriptError(f"table {table} exists, and an import makes a new one; leave out --via-s3")
+
+
+def _has_source(s3: Any, table: str, summary: dict[str, Any]) -> bool:
+    source = summary["S3BucketSource"]
+    bucket, prefix = source["S3Bucket"], source.get("S3KeyPrefix", "")
+    return prefix.startswith(_prefix(table)) and "Contents" in s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
 
 
 def _pages(call: Any, **request: Any) -> Iterator[dict[str, Any]]:

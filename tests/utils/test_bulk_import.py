@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from utils import bulk_import
+from utils import bulk_import, vector_table
 from utils.script import ScriptError
 from utils.selection import Selection
 from utils.upload_word_vectors_to_dynamo import main
@@ -99,16 +99,23 @@ def test_a_failed_import_says_why_and_leaves_no_objects(monkeypatch: pytest.Monk
         assert "Contents" not in s3.list_objects_v2(Bucket="bucket")
 
 
-def test_an_import_under_way_is_waited_for(monkeypatch: pytest.MonkeyPatch, vector_file: Write) -> None:
+@pytest.mark.parametrize("ended", [False, True])
+def test_an_import_that_was_left_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, vector_file: Write, ended: bool
+) -> None:
+    def summary(arn: str, status: str, prefix: str) -> dict[str, Any]:
+        source = {"S3Bucket": "bucket", "S3KeyPrefix": prefix}
+        return {"ImportStatus": status, "ImportArn": arn, "S3BucketSource": source}
+
     class Importing:
         exceptions = boto3.client("dynamodb").exceptions
 
         def describe_table(self, **_: Any) -> Any:
-            return {"Table": {"TableStatus": "CREATING", "TableArn": "table-arn"}}
+            return {"Table": {"TableStatus": "ACTIVE" if ended else "CREATING", "TableArn": "table-arn"}}
 
         def list_imports(self, TableArn: str, NextToken: str = "") -> Any:  # noqa: N803
-            old = [{"ImportStatus": "FAILED", "ImportArn": "old"}]
-            new = [{"ImportStatus": "IN_PROGRESS", "ImportArn": "new"}]
+            old = [summary("old", "FAILED", "word-vectors-words-1/"), summary("others", "COMPLETED", "theirs/")]
+            new = [summary("new", "COMPLETED" if ended else "IN_PROGRESS", "word-vectors-words-2/")]
             return {"ImportSummaryList": new} if NextToken else {"ImportSummaryList": old, "NextToken": "more"}
 
     def wait(client: Any, s3: Any, arn: str, words: int, quiet: bool) -> int:
@@ -118,9 +125,37 @@ def test_an_import_under_way_is_waited_for(monkeypatch: pytest.MonkeyPatch, vect
     monkeypatch.setattr(bulk_import, "wait_for_import", wait)
     selection = Selection(VectorFile(vector_file("a 1 2")), "float32")
     selection.survey(quiet=True)
-    assert bulk_import.import_words(Importing(), None, "words", selection, "bucket", quiet=True) == 1
+    with mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="bucket")
+        for name in ("word-vectors-words-2/00000.json.gz", "theirs/00000.json.gz"):
+            s3.put_object(Bucket="bucket", Key=name, Body=b"")
+        assert bulk_import.import_words(Importing(), s3, "words", selection, "bucket", quiet=True) == 1
 
 
-def test_an_import_refuses_a_table_that_exists(dynamodb: Any, vector_file: Write) -> None:
+def test_leaving_an_import_tells_that_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, vector_file: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wait(*_: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bulk_import, "_open_import", lambda *_: "arn")
+    monkeypatch.setattr(bulk_import, "wait_for_import", wait)
+    selection = Selection(VectorFile(vector_file("a 1 2")), "float32")
+    with pytest.raises(KeyboardInterrupt):
+        bulk_import.import_words(None, None, "words", selection, "bucket", quiet=True)
+    assert "the same command waits for it" in capsys.readouterr().err
+
+
+def test_an_import_refuses_a_table_that_exists(
+    dynamodb: Any, vector_file: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NeverImported:  # moto has no ListImports
+        exceptions, describe_table = dynamodb.exceptions, dynamodb.describe_table
+
+        def list_imports(self, **_: Any) -> Any:
+            return {"ImportSummaryList": []}
+
+    monkeypatch.setattr(vector_table, "client", NeverImported)
     with pytest.raises(ScriptError, match="table words exists"):
         main([str(vector_file("a 1 2")), "words", "--via-s3", "bucket"])
