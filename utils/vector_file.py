@@ -134,10 +134,10 @@ class VectorFile:
                 word, values = _split_unusual(line.rstrip(b" \t\r\n"), dim)
             yield Record(number, end, line, word, values)
             number += 1
-        if self.count is not None and number - first != self.count:
-            raise VectorFileError(
-                f"{self.path}: has {number - first} words, but its header says {self.count}; is it cut short?"
-            )
+        words = number - first
+        if self.count is not None and words != self.count:
+            mend = "is it cut short?" if words < self.count else "correct the header"
+            raise VectorFileError(f"{self.path}: has {words} words, but its header says {self.count}; {mend}")
 
     def _binary_records(self, stream: Stream) -> Iterator[Record]:
         size, end, number = 4 * self.dim, self.start, 0
