@@ -32,19 +32,21 @@ def dynamodb_client() -> Any:
     # botocore goes by the service's model through every key it sends and every value it gets: half of a call's time.
     # JSON and the client's binary values are all that is left to do.
     client.meta.events.register("provide-client-params.dynamodb.BatchGetItem", _write_request)
-    client.meta.events.register("before-call.dynamodb.BatchGetItem", _insert_request)
+    client.meta.events.register("before-call.dynamodb.BatchGetItem", insert_body)
     client.meta.events.register("before-parse.dynamodb.BatchGetItem", _read_answer)
     return client
 
 
 def _write_request(params: dict[str, Any], context: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Put the request's JSON aside; leave botocore the tables, which may decide on the endpoint, without keys."""
-    context["batch_get_item"] = json.dumps(params).encode()
+    context["written_body"] = json.dumps(params).encode()
     return {"RequestItems": {table: {"Keys": []} for table in params["RequestItems"]}}
 
 
-def _insert_request(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-    params["body"] = context["batch_get_item"]
+def insert_body(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    """Send the body that was put aside in `context`, if one was, in place of what botocore wrote."""
+    if "written_body" in context:
+        params["body"] = context["written_body"]
 
 
 def _read_answer(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:

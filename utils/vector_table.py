@@ -20,6 +20,7 @@ import orjson
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from inference.dynamodb import insert_body
 from inference.word_vectors import BACKOFF_BASE, CONNECTION_ERRORS, KEY_BYTES, TRANSIENT_ERRORS
 from utils.script import ScriptError
 
@@ -102,13 +103,8 @@ def _put_aside(params: dict[str, Any], context: dict[str, Any], **_: Any) -> dic
     ((table, items),) = params["RequestItems"].items()
     if not isinstance(items, bytes):
         return None
-    context["batch_write_item"] = items
+    context["written_body"] = items
     return {"RequestItems": {table: []}}
-
-
-def _insert(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-    if "batch_write_item" in context:
-        params["body"] = context["batch_write_item"]
 
 
 class VectorTable:
@@ -127,7 +123,7 @@ class VectorTable:
         # botocore's serializer took a third of a call.
         events = client.meta.events
         events.register("provide-client-params.dynamodb.BatchWriteItem", _put_aside, "put-aside")
-        events.register("before-call.dynamodb.BatchWriteItem", _insert, "insert")
+        events.register("before-call.dynamodb.BatchWriteItem", insert_body, "insert-body")
 
     @property
     def parallel(self) -> int:
