@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -39,6 +40,7 @@ class WordVectors(nn.Module):
         if given:
             vectors[1 : len(given) + 1] = torch.from_numpy(np.stack(list(given.values())))
         self.dim, self.channels = dim, 2 if mode == "multichannel" else 1
+        self.variance = vectors.var().item()  # of the numbers, before any is trained
         self.fixed: Tensor | None
         self.register_buffer("fixed", vectors.clone() if mode in ("static", "multichannel") else None)
         self.tuned = None
@@ -123,8 +125,19 @@ def optimizers(network: torch.optim.Optimizer, words: WordVectors, learning_rate
     """
     if words.tuned is None:
         return [network]
-    rate = learning_rate * words.tuned.weight.var().item()
-    return [network, torch.optim.SGD(words.tuned.parameters(), rate)]
+    return [network, torch.optim.SGD(words.tuned.parameters(), learning_rate * words.variance)]
+
+
+def adversarial(loss: Callable[[Tensor], Tensor], vectors: Tensor, distance: float) -> Tensor:
+    """Return the `loss` of vectors near `vectors` (batch, time, numbers), the worst ones to a first approximation.
+
+    Adversarial training (Miyato, Dai and Goodfellow 2017, section 3), without the loss of the vectors as they are:
+    each sentence is moved by `distance`, the L2 norm over all of its words, to where its loss grows fastest.
+    """
+    if not distance:
+        return loss(vectors)
+    (gradient,) = torch.autograd.grad(loss(vectors.requires_grad_()), vectors)
+    return loss(vectors + distance * F.normalize(gradient.flatten(1)).view_as(gradient))
 
 
 class Averaged:

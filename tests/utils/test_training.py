@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.training import MODES, Averaged, WordVectors, batches, export_vectors, optimizers, pad
+from utils.training import MODES, Averaged, WordVectors, adversarial, batches, export_vectors, optimizers, pad
 from utils.vector_file import VectorFileError, load_vectors, read_vectors
 
 GIVEN = {"a": np.array([1, 2], np.float32), "b": np.array([3, 4], np.float32), "dev-only": np.ones(2, np.float32)}
@@ -112,3 +112,24 @@ def test_vectors_are_trained_at_a_rate_that_goes_by_their_size() -> None:
 def test_static_vectors_have_no_optimizer() -> None:
     network = torch.optim.SGD(torch.nn.Linear(2, 1).parameters(), 0.1)
     assert optimizers(network, WordVectors("static", [], GIVEN, 2), 1.0) == [network]
+
+
+def test_adversarial_training_takes_the_loss_of_vectors_moved_against_it() -> None:
+    """Of a loss that is linear, moving by a distance along the gradient adds distance × its norm, a sentence."""
+    vectors, slope = torch.randn(3, 4, 5), torch.randn(3, 4, 5)
+
+    def loss(vectors: torch.Tensor) -> torch.Tensor:
+        return (vectors * slope).sum()
+
+    grown = adversarial(loss, vectors, 0.1) - loss(vectors)
+    assert grown.item() == pytest.approx(0.1 * slope.flatten(1).norm(dim=1).sum().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("distance", [0.0, 0.1])
+def test_adversarial_training_trains_the_words_as_well_as_the_network(distance: float) -> None:
+    words = WordVectors("non-static", [], GIVEN, 2)
+    network = torch.nn.Linear(2, 1)
+    adversarial(lambda vectors: network(vectors).square().sum(), words(words.indices(["a"])[None]), distance).backward()
+    assert words.tuned is not None
+    assert words.tuned.weight.grad.to_dense().abs().sum() > 0
+    assert network.weight.grad.abs().sum() > 0
