@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from inference import model_file
 from sm_cnn import evaluate, train
+from sm_cnn.model import SMCNN
 from utils.training import MODES
 from utils.vector_file import VectorFileError
 
@@ -64,6 +66,23 @@ def test_without_features_nothing_of_them_is_in_the_model(data: Path) -> None:
     model = model_file.load(run(data, "--no-features"), "sm_cnn")
     assert model.overlap is None
     assert model.config["features"] is False
+
+
+@pytest.mark.parametrize("variance", [0.01, 1.0])
+def test_without_features_training_begins_with_how_much_of_the_question_is_repeated(variance: float) -> None:
+    torch.manual_seed(0)
+    dim, words = 50, 8
+    network = SMCNN(dim, features=False).eval()
+    train.begin_with_containment(network, variance)
+    question, other = variance**0.5 * torch.randn(2, 1, words, dim)
+    answers = [
+        torch.cat([question[:, :kept], other[:, kept:]], 1)[:, torch.randperm(words)] for kept in range(words + 1)
+    ]
+    with torch.no_grad():
+        logits = network(question, None, torch.cat(answers), None)
+    scores = logits[:, 1] - logits[:, 0]
+    assert torch.corrcoef(torch.stack([scores, torch.arange(words + 1.0)]))[0, 1] > 0.6
+    assert scores.argmax() == words
 
 
 def test_the_same_seed_gives_the_same_file_and_another_seed_another(data: Path) -> None:
