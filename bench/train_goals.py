@@ -1,4 +1,4 @@
-"""Train each row of the README's results over several seeds; print lowest, median and highest dev score.
+"""Train each row of the results in docs/training.md over several seeds; print lowest, median and highest dev score.
 
     python bench/train_goals.py --data data --vectors-50d glove.6B.50d.txt.gz --vectors-300d word2vec.300d.bin
     python bench/train_goals.py --data data --vectors-50d glove.6B.50d.txt.gz --rows trecqa wikiqa --seeds 1 2

@@ -183,8 +183,8 @@ def fit(
     """Train `modules` for `epochs` of `steps` batches, then restore the best state by `dev_score`.
 
     `losses` yields the loss of each batch of an epoch; the dev score is taken `checks` times in each, of the
-    average of the parameters where there is one. Returns whether Ctrl-C ended the training early: the best state so
-    far is kept then, or that before the first check.
+    average of the parameters where there is one. Returns whether Ctrl-C ended the training early, with the best state
+    so far; before the first check it is a KeyboardInterrupt still.
     """
     best, state, interrupted = -1.0, copy.deepcopy(modules.state_dict()), False
 
@@ -224,10 +224,10 @@ def fit(
                     line = " ".join(f"{score:.4f}" for score in scores)
                     progress.write(f"epoch {epoch}  loss {total / steps:.4f}  dev {line}")
         except KeyboardInterrupt:
+            if best < 0:
+                raise
             interrupted = True
             say("stopped; the best so far is kept")
-            if best < 0:
-                state = copy.deepcopy(modules.state_dict())
     modules.load_state_dict(state)
     modules.eval()
     return interrupted
@@ -256,7 +256,7 @@ def arguments(description: str, datasets: Iterable[str], output: str) -> argpars
     parser.add_argument("--dataset", choices=datasets, default=datasets[0], help=f"which (default: {datasets[0]})")
     parser.add_argument("--vectors", type=Path, metavar="FILE", help="word vectors: text, .gz or .bin")
     parser.add_argument("--mode", choices=MODES, default="static", help="which vectors are trained (default: static)")
-    parser.add_argument("--dim", type=int, default=50, help="numbers a vector, for mode rand (default: 50)")
+    parser.add_argument("--dim", type=positive, default=50, help="numbers a vector, for mode rand (default: 50)")
     parser.add_argument("--epochs", type=positive, help="how many, instead of the recipe's")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same model (default: 1)")
     parser.add_argument("--output", type=output_file, default=output, metavar="FILE", help=f"(default: {output})")

@@ -116,9 +116,24 @@ def test_ctrl_c_keeps_the_best_epoch_so_far(
     np.testing.assert_array_equal(predictions(model, dev, vectors), states[1])
 
 
+def test_ctrl_c_before_the_first_score_leaves_an_earlier_model_alone(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = run(data).read_bytes()
+
+    def interrupt(*_: object) -> float:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "accuracy", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(data, seed=2)
+    assert (data / "kim.model").read_bytes() == earlier
+
+
 @pytest.mark.parametrize(
     "options",
     [
+        ["--mode", "rand", "--export-vectors", "e", "--dim", "0"],
         ["--mode", "rand", "--vectors", "v", "--export-vectors", "e"],
         ["--mode", "non-static", "--vectors", "v"],
         ["--mode", "static", "--vectors", "v", "--export-vectors", "e"],
