@@ -23,7 +23,7 @@ import sm_handler
 from inference.dynamodb import dynamodb_client
 from inference.word_vectors import WordVectors
 from utils.estimate_cost import replay
-from utils.plot import pyplot, save
+from toolkit.plot import pyplot, save
 
 ROUNDS, TABLE = 40, "50-float32"
 LENGTHS = (1, 4, 16, 64, 128, 256)

@@ -8,8 +8,8 @@ import statistics
 from pathlib import Path
 
 from inference.word_vectors import FORMATS, encode_vector
-from utils.costs import DOLLARS_PER_WRITE_UNIT, item_size, write_units
-from utils.vector_file import read_vectors
+from toolkit.vectors.prices import DOLLARS_PER_WRITE_UNIT, item_size, write_units
+from toolkit.vectors.file import read_vectors
 
 
 def main() -> None:

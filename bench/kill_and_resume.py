@@ -18,7 +18,7 @@ from typing import Any
 
 import boto3
 
-from utils.vector_file import read_vectors
+from toolkit.vectors.file import read_vectors
 
 SCRIPT = Path(__file__).parents[1] / "utils/upload_word_vectors_to_dynamo.py"
 

@@ -16,8 +16,8 @@ from inference import model_file
 from inference.model_file import Model
 from sm_cnn.dataset import read_questions
 from sm_cnn.evaluate import cut, map_mrr, scores, words_of
-from utils.script import run
-from utils.vector_file import load_vectors
+from toolkit.cli import run
+from toolkit.vectors.file import load_vectors
 
 
 def without(model: Model, *halves: str) -> Model:

@@ -11,8 +11,8 @@ from collections import Counter
 from pathlib import Path
 
 from inference.tokenizer import tokenize
-from utils.script import run
-from utils.vector_file import read_vectors
+from toolkit.cli import run
+from toolkit.vectors.file import read_vectors
 
 
 def texts(path: Path) -> list[str]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from utils.script import ScriptError, run
+from toolkit.cli import CommandError, run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -64,7 +64,7 @@ def train(name: str, row: Row, seed: int, options: argparse.Namespace) -> tuple[
         started = time.monotonic()
         ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         if ran.returncode:
-            raise ScriptError(f"{name}, seed {seed}: training failed")
+            raise CommandError(f"{name}, seed {seed}: training failed")
         exported.unlink(missing_ok=True)  # large, and the score is known
         log.write_text(f"{ran.stdout}seconds {time.monotonic() - started:.0f}\n")
     *_, result, seconds = log.read_text().splitlines()

@@ -20,8 +20,8 @@ import boto3
 import numpy as np
 
 from inference.word_vectors import encode_vector
-from utils.vector_file import read_vectors
-from utils.vector_table import create_table
+from toolkit.vectors.file import read_vectors
+from toolkit.vectors.table import create_table
 
 SCRIPT = Path(__file__).parents[1] / "utils/upload_word_vectors_to_dynamo.py"
 PUBLISHED_PAUSE = 3.0  # seconds

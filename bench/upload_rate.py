@@ -27,7 +27,7 @@ from vector_files import write_glove
 
 from inference.word_vectors import encode_vector
 from utils import upload_word_vectors_to_dynamo
-from utils.vector_file import read_vectors
+from toolkit.vectors.file import read_vectors
 
 
 class Rate(NamedTuple):

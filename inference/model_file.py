@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inference import libtorch
-from inference.whole_file import whole_file
+from toolkit.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,7 +64,7 @@ def save(path: Path, architecture: str, config: dict[str, Any], state_dict: dict
         content["overlap"] = overlap
     written = io.BytesIO()
     torch.save(content, written)  # to memory, as of a full disk it says "unexpected pos 1600 vs 1494"
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write(written.getbuffer())
 
 

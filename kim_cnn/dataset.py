@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inference.tokenizer import tokenize
-from utils.script import ScriptError
+from toolkit.cli import CommandError
 
 
 class Sentence(NamedTuple):
@@ -17,7 +17,7 @@ class Sentence(NamedTuple):
 def read_sentences(path: Path, classes: int | None = None) -> list[Sentence]:
     """Read the tokenized sentences of a file with labels 0 … `classes` − 1, or any from 0.
 
-    Raises ScriptError, which names file and line, for data that can't be used.
+    Raises CommandError, which names file and line, for data that can't be used.
     """
     sentences = []
     try:
@@ -25,18 +25,18 @@ def read_sentences(path: Path, classes: int | None = None) -> list[Sentence]:
             for number, line in enumerate(lines, 1):
                 label, tab, text = line.rstrip("\n").partition("\t")
                 if not tab:
-                    raise ScriptError(f"{path}, line {number}: no tab between label and sentence")
+                    raise CommandError(f"{path}, line {number}: no tab between label and sentence")
                 if not label.isdecimal() or (classes is not None and int(label) >= classes):
                     expected = "a number" if classes is None else f"0 to {classes - 1}"
-                    raise ScriptError(f"{path}, line {number}: label {label!r} is not {expected}")
+                    raise CommandError(f"{path}, line {number}: label {label!r} is not {expected}")
                 words = tokenize(text)
                 if not words:
-                    raise ScriptError(f"{path}, line {number}: no words after the label")
+                    raise CommandError(f"{path}, line {number}: no words after the label")
                 sentences.append(Sentence(words, int(label)))
     except FileNotFoundError:
-        raise ScriptError(f"{path}: no such file") from None
+        raise CommandError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
-        raise ScriptError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
+        raise CommandError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
     if not sentences:
-        raise ScriptError(f"{path}: no sentences in it")
+        raise CommandError(f"{path}: no sentences in it")
     return sentences

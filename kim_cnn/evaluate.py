@@ -16,10 +16,10 @@ from inference.gateway import MAX_WORDS
 from inference.model_file import Model
 from inference.word_vectors import embed
 from kim_cnn.dataset import Sentence, read_sentences
-from utils import evaluation
-from utils.endpoint import body, post_all, split
-from utils.script import run
-from utils.vector_file import load_vectors
+from toolkit.training import evaluation
+from toolkit.training.remote import body, post_all, split
+from toolkit.cli import run
+from toolkit.vectors.file import load_vectors
 
 BATCH = 64  # sentences a forward pass
 

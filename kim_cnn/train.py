@@ -21,8 +21,8 @@ from inference import model_file
 from kim_cnn.dataset import read_sentences
 from kim_cnn.evaluate import accuracy, cut, predictions, words_of
 from kim_cnn.model import KimCNN
-from utils import training
-from utils.script import run
+from toolkit.training import training
+from toolkit.cli import run
 
 
 class Data(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inference.tokenizer import tokenize
-from utils.script import ScriptError
+from toolkit.cli import CommandError
 
 FILES = ("id.txt", "a.toks", "b.toks", "sim.txt")
 
@@ -24,33 +24,33 @@ class Question(NamedTuple):
 
 
 def read_questions(folder: Path) -> list[Question]:
-    """Read the questions of a folder, in order, tokenized; ScriptError names file and line of what is wrong."""
+    """Read the questions of a folder, in order, tokenized; CommandError names file and line of what is wrong."""
     columns = []
     for name in FILES:
         try:
             with (folder / name).open(encoding="utf-8") as lines:
                 columns.append([line.rstrip("\n") for line in lines])
         except FileNotFoundError:
-            raise ScriptError(f"{folder / name}: no such file; a split has {', '.join(FILES)}") from None
+            raise CommandError(f"{folder / name}: no such file; a split has {', '.join(FILES)}") from None
         except UnicodeDecodeError as error:
-            raise ScriptError(f"{folder / name}: not UTF-8 ({error.reason} at byte {error.start})") from None
+            raise CommandError(f"{folder / name}: not UTF-8 ({error.reason} at byte {error.start})") from None
         if len(columns[-1]) != len(columns[0]):
-            raise ScriptError(
+            raise CommandError(
                 f"{folder / name}: {len(columns[-1])} lines, but {FILES[0]} has {len(columns[0])}; "
                 "the files must have a line for each pair"
             )
     questions: dict[str, Question] = {}
     for number, (id, question, answer, label) in enumerate(zip(*columns, strict=True), 1):
         if label not in ("0", "1"):
-            raise ScriptError(f"{folder / 'sim.txt'}, line {number}: label {label!r} is neither 0 nor 1")
+            raise CommandError(f"{folder / 'sim.txt'}, line {number}: label {label!r} is neither 0 nor 1")
         words, answer_words = tokenize(question), tokenize(answer)
         if not words or not answer_words:
-            raise ScriptError(f"{folder / ('b.toks' if words else 'a.toks')}, line {number}: no words")
+            raise CommandError(f"{folder / ('b.toks' if words else 'a.toks')}, line {number}: no words")
         known = questions.setdefault(id, Question(id, words, [], []))
         if known.words != words:
-            raise ScriptError(f"{folder / 'a.toks'}, line {number}: another question has the id {id!r} as well")
+            raise CommandError(f"{folder / 'a.toks'}, line {number}: another question has the id {id!r} as well")
         known.answers.append(answer_words)
         known.labels.append(int(label))
     if not questions:
-        raise ScriptError(f"{folder}: no pairs in it")
+        raise CommandError(f"{folder}: no pairs in it")
     return list(questions.values())

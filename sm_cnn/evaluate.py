@@ -21,10 +21,10 @@ from inference.model_file import Model
 from inference.word_vectors import embed
 from sm_cnn import overlap
 from sm_cnn.dataset import Question, read_questions
-from utils import evaluation
-from utils.endpoint import body, post_all, split
-from utils.script import ScriptError, run
-from utils.vector_file import load_vectors
+from toolkit.training import evaluation
+from toolkit.training.remote import body, post_all, split
+from toolkit.cli import CommandError, run
+from toolkit.vectors.file import load_vectors
 
 
 def words_of(questions: Iterable[Question]) -> set[str]:
@@ -85,7 +85,7 @@ def map_mrr(questions: Sequence[Question], scores: Sequence[np.ndarray]) -> tupl
             qrels[str(number)] = dict(zip(ids, question.labels, strict=True))
             rankings[str(number)] = dict(zip(ids, np.round(row.astype(float), 5).tolist(), strict=True))
     if not qrels:
-        raise ScriptError("no question has a relevant answer: there is nothing to measure")
+        raise CommandError("no question has a relevant answer: there is nothing to measure")
     measured = ir_measures.calc_aggregate([AP, RR], qrels, rankings)
     return float(measured[AP]), float(measured[RR])
 

@@ -22,8 +22,8 @@ from sm_cnn import overlap
 from sm_cnn.dataset import read_questions
 from sm_cnn.evaluate import cut, map_mrr, scores, words_of
 from sm_cnn.model import SMCNN
-from utils import training
-from utils.script import run
+from toolkit.training import training
+from toolkit.cli import run
 
 
 class Recipe(NamedTuple):

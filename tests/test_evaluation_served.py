@@ -15,7 +15,7 @@ from inference import model_file
 from inference.gateway import MAX_SENTENCES
 from tests.conftest import ROOT, Cloud
 from tests.sm_cnn.test_dataset import write
-from utils.vector_file import load_vectors
+from toolkit.vectors.file import load_vectors
 
 SAMPLE = ROOT / "data/glove.6B.50d.sample.txt.gz"
 QUESTIONS = {

@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from inference import model_file
-from utils.script import ScriptError, run
+from toolkit.cli import CommandError, run
 
 # The head of torch.save's format before 1.6, torch/serialization.py: three pickles, then the object's.
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -141,7 +141,7 @@ class RestrictedUnpickler(pickle.Unpickler):
 def read_checkpoint(path: Path) -> tuple[Any, dict[str, np.ndarray]]:
     """Return the shell of the pickled module and its parameters as float32 arrays, by dotted name.
 
-    Raises ScriptError for a file of another kind, and for one that holds anything else than a module.
+    Raises CommandError for a file of another kind, and for one that holds anything else than a module.
     """
     with path.open("rb") as stream:
         try:
@@ -162,9 +162,9 @@ def read_checkpoint(path: Path) -> tuple[Any, dict[str, np.ndarray]]:
                 raise Refused("not a module that was pickled whole")
             return module, _parameters(module)
         except Refused as error:
-            raise ScriptError(f"{path}: refused: {error}") from None
+            raise CommandError(f"{path}: refused: {error}") from None
         except Exception as error:  # a pickle can be broken in any way
-            raise ScriptError(f"{path}: not a model pickled by torch 0.1 to 0.4 ({type(error).__name__})") from None
+            raise CommandError(f"{path}: not a model pickled by torch 0.1 to 0.4 ({type(error).__name__})") from None
 
 
 def _parameters(module: Any, prefix: str = "") -> dict[str, np.ndarray]:
@@ -182,7 +182,7 @@ def _parameters(module: Any, prefix: str = "") -> dict[str, np.ndarray]:
 def to_model(arrays: dict[str, np.ndarray], dropout: float) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
     """Return architecture, config and state dict (of arrays) for a checkpoint's parameters.
 
-    Raises ScriptError when they are those of neither model.
+    Raises CommandError when they are those of neither model.
     """
     state = {name.replace(".0.", "."): array for name, array in arrays.items()}  # Sequential(conv, tanh)
     for name, array in state.items():
@@ -203,7 +203,7 @@ def to_model(arrays: dict[str, np.ndarray], dropout: float) -> tuple[str, dict[s
         config = {"filters": filters, "labels": [str(label) for label in range(len(state["fc1.bias"]))]}
         architecture = "kim_cnn"
     else:
-        raise ScriptError(f"neither SM-CNN nor Kim CNN: its layers are {', '.join(sorted(names))}")
+        raise CommandError(f"neither SM-CNN nor Kim CNN: its layers are {', '.join(sorted(names))}")
     mode = "multichannel" if channels == 2 else "static"
     config = {"mode": mode, "channels": channels, "dim": dim, "dropout": dropout, **config}
     return architecture, config, {name: array for name, array in state.items() if name.startswith(keep)}
@@ -227,8 +227,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     dropout = getattr(vars(module).get("_modules", {}).get("dropout"), "p", 0.5)
     try:
         architecture, config, state = to_model(arrays, float(dropout))
-    except ScriptError as error:
-        raise ScriptError(f"{options.checkpoint}: {error}") from None
+    except CommandError as error:
+        raise CommandError(f"{options.checkpoint}: {error}") from None
     carried = None
     if config.get("features"):
         if options.overlap_data is None:
@@ -243,7 +243,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         model_file.build(architecture, config).load_state_dict(tensors)
     except RuntimeError as error:
-        raise ScriptError(f"{options.checkpoint}: another architecture than ours: {error}") from None
+        raise CommandError(f"{options.checkpoint}: another architecture than ours: {error}") from None
     model_file.save(options.output, architecture, config, tensors, carried)
     print(f"{options.output}: {architecture}, vectors of {config['channels']} × {config['dim']} numbers")
     return 0

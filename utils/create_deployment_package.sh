@@ -161,7 +161,7 @@ if [[ $runtime != none ]]; then
     rm -rf "$package/bin" "$package"/*.dist-info/{RECORD,INSTALLER,REQUESTED,direct_url.json}
     find "$package" -type d -name tests -prune -exec rm -rf {} +
     find "$package" -type f \( -name '*.pyi' -o -name '*.a' -o -name '*.h' -o -name '*.hpp' -o -name '*.pxd' \) -delete
-    "$python" "$root/utils/package_libraries.py" "$package" "$machine" || exit 1
+    "$python" "$root/toolkit/deployment/libraries.py" "$package" "$machine" || exit 1
 
     # Lambda can't write bytecode beside the code, and compiling takes longer than all the rest of a start.
     for candidate in "$python" "python$version" ''; do
@@ -176,4 +176,4 @@ if [[ $runtime != none ]]; then
 fi
 
 progress "zipping"
-"$python" "$root/utils/package_zip.py" "$package" "$output"
+"$python" "$root/toolkit/deployment/archive.py" "$package" "$output"

@@ -24,9 +24,9 @@ from typing import Any
 
 import boto3
 
-from utils.bucket import Bucket
-from utils.script import ScriptError, run
-from utils.stack import Stack
+from toolkit.deployment.bucket import Bucket
+from toolkit.cli import CommandError, run
+from toolkit.deployment.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = ROOT / "template.yaml"
@@ -46,7 +46,7 @@ def up(
     """
     uris = _deployed_packages(stack.template()) if stack.exists() else {}
     if not (packages or uris):
-        raise ScriptError("no package to deploy; build one with utils/create_deployment_package.sh")
+        raise CommandError("no package to deploy; build one with utils/create_deployment_package.sh")
     bucket.make(stack.name)
     uris |= {model: bucket.send_package(f"{stack.name}/{model}", package) for model, package in packages.items()}
     template = TEMPLATE.read_text()
@@ -108,12 +108,12 @@ def _check_tables(client: Any, tables: set[str]) -> None:
         try:
             client.describe_table(TableName=table)
         except client.exceptions.ResourceNotFoundException:
-            raise ScriptError(f"no table {table} here; upload word vectors to it first") from None
+            raise CommandError(f"no table {table} here; upload word vectors to it first") from None
 
 
 def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise ScriptError("removing asks first; without a terminal, say --yes")
+        raise CommandError("removing asks first; without a terminal, say --yes")
     return input(question).lower() in ("y", "yes")
 
 
@@ -153,7 +153,7 @@ def _packages(options: argparse.Namespace) -> dict[str, Path]:
     named = {model: getattr(options, model) for model in PACKAGES}
     for path in named.values():
         if path and not path.exists():
-            raise ScriptError(f"{path}: no such package; build it with utils/create_deployment_package.sh")
+            raise CommandError(f"{path}: no such package; build it with utils/create_deployment_package.sh")
     found = {model: named[model] or default for model, default in PACKAGES.items()}
     return {model: path for model, path in found.items() if path.exists()}
 
@@ -170,7 +170,7 @@ def main() -> int:
     bucket, page_bucket = Bucket(session, name), Bucket(session, f"{name}-page")
     if options.command == "down":
         if not options.yes and not _agreed(f"remove stack {stack.name} with its packages and page? [y/N] "):
-            raise ScriptError("nothing was removed")
+            raise CommandError("nothing was removed")
         down(stack, bucket, page_bucket)
         return 0
     outputs = up(stack, bucket, session.client("dynamodb"), _packages(options), dict(options.parameter))

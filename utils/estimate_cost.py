@@ -26,10 +26,10 @@ import numpy as np
 
 from inference.tokenizer import tokenize
 from inference.word_vectors import WordVectors
-from utils import costs
+from toolkit.vectors import prices as costs
 from utils.load_test import Fields, read_requests
-from utils.plot import pyplot, save
-from utils.script import ScriptError, run
+from toolkit.plot import pyplot, save
+from toolkit.cli import CommandError, run
 
 PARTS = ("gateway", "Lambda requests", "Lambda time, requests", "Lambda time, starts", "SnapStart restores",
          "DynamoDB reads", "logs")  # fmt: skip
@@ -111,7 +111,7 @@ def snapshot_month(durations: dict[str, Any]) -> float:
 
 
 def read_durations(path: Path) -> dict[str, Any]:
-    """Read a durations file; raises ScriptError that names file and field."""
+    """Read a durations file; raises CommandError that names file and field."""
     try:
         durations: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         for name in ("memory_mb", "dim", "log_bytes"):
@@ -120,18 +120,18 @@ def read_durations(path: Path) -> dict[str, Any]:
             for name in DURATIONS:
                 _number(path, measured, name, f"packages.{package}.{name}")
             if not measured.get("commands"):
-                raise ScriptError(f"{path}: no packages.{package}.commands; say how its durations were measured")
+                raise CommandError(f"{path}: no packages.{package}.commands; say how its durations were measured")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ScriptError(f"{path}: not a durations file ({type(error).__name__}: {error})") from None
+        raise CommandError(f"{path}: not a durations file ({type(error).__name__}: {error})") from None
     if not durations["packages"]:
-        raise ScriptError(f"{path}: no packages in it")
+        raise CommandError(f"{path}: no packages in it")
     return durations
 
 
 def _number(path: Path, fields: dict[str, Any], name: str, shown: str) -> None:
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-        raise ScriptError(f"{path}: {shown} is {value!r}; give a number, 0 or more")
+        raise CommandError(f"{path}: {shown} is {value!r}; give a number, 0 or more")
 
 
 def breakdown(ways: dict[str, dict[str, float]]) -> str:

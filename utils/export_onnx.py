@@ -21,8 +21,8 @@ import torch
 from torch.export import Dim
 
 from inference import model_file
-from inference.whole_file import whole_file
-from utils.script import run
+from toolkit.atomic_write import atomic_write
+from toolkit.cli import run
 
 OPSET = 18  # what the exporter itself writes; older ones are converted
 
@@ -86,7 +86,7 @@ def main() -> int:
     parser.add_argument("output", type=Path, help="the *.onnx file to write")
     arguments = parser.parse_args()
     graph = export(arguments.model, arguments.architecture)
-    with whole_file(arguments.output) as file:
+    with atomic_write(arguments.output) as file:
         file.write(graph.SerializeToString(deterministic=True))
     return 0
 

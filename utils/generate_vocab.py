@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 
 from inference.tokenizer import tokenize
-from utils.script import open_output, read_lines, run
+from toolkit.cli import open_output, read_lines, run
 
 
 def vocabulary(lines: Iterable[str]) -> list[str]:

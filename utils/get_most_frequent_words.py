@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from utils.script import ScriptError, open_output, positive, run
+from toolkit.cli import CommandError, open_output, positive, run
 
 
 def read_frequencies(path: Path) -> Iterator[tuple[str, int] | str]:
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             frequencies[row[0]] = max(row[1], frequencies.get(row[0], 0))
     if not frequencies:
-        raise ScriptError(f"{arguments.frequency_data_file}: no row of the form word,count")
+        raise CommandError(f"{arguments.frequency_data_file}: no row of the form word,count")
     words = sorted(frequencies, key=frequencies.__getitem__, reverse=True)[: arguments.num_of_words]
     with open_output(arguments.output) as output:
         output.writelines(f"{word}\n" for word in words)

@@ -29,8 +29,8 @@ from typing import Any
 import urllib3
 from tqdm import tqdm
 
-from utils.plot import pyplot, save
-from utils.script import ScriptError, open_output, positive, run
+from toolkit.plot import pyplot, save
+from toolkit.cli import CommandError, open_output, positive, run
 
 PERCENTILES = (50, 90, 99, 99.9)
 TIMINGS = ("t_overall", "t_sent_embedding", "t_inference", "t_load_model")
@@ -49,12 +49,12 @@ class Level:
 
 
 def read_requests(path: Path) -> list[Fields]:
-    """Return the requests a folder or file holds, as the fields of their JSON; raises ScriptError."""
+    """Return the requests a folder or file holds, as the fields of their JSON; raises CommandError."""
     try:
         if path.is_dir():
             questions, answers = (_lines(path / name) for name in ("a.toks", "b.toks"))
             if len(questions) != len(answers):
-                raise ScriptError(f"{path}: {len(questions)} lines in a.toks but {len(answers)} in b.toks")
+                raise CommandError(f"{path}: {len(questions)} lines in a.toks but {len(answers)} in b.toks")
             return [{"sent1": q, "sent2": a} for q, a in zip(questions, answers, strict=True)]
         requests: list[Fields] = []
         for line in _lines(path):
@@ -66,9 +66,9 @@ def read_requests(path: Path) -> list[Fields]:
             else:
                 requests.append({"sent1": before, "sent2": after})
     except UnicodeDecodeError as error:
-        raise ScriptError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
+        raise CommandError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
     if not requests:
-        raise ScriptError(f"{path}: no requests in it")
+        raise CommandError(f"{path}: no requests in it")
     return requests
 
 
@@ -249,7 +249,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         errors = ", ".join(
             f"{count} {kind}" for kind, count in sum((level.errors for level in levels), Counter()).items()
         )
-        raise ScriptError(f"no request was answered: {errors}")
+        raise CommandError(f"no request was answered: {errors}")
     return 130 if interrupted else 0
 
 

@@ -20,12 +20,14 @@ import numpy as np
 from tqdm import tqdm
 
 from inference.word_vectors import BATCH_KEYS, FORMATS, KEY_BYTES, decode_vector
-from utils import bulk_import, costs, vector_table
-from utils.script import ScriptError, open_output, output_file, read_wordlist, run
-from utils.selection import Place, Selection
-from utils.upload_progress import Progress
-from utils.vector_file import VectorFile, VectorFileError
-from utils.vector_table import VectorTable
+from toolkit.vectors import prices as costs
+from toolkit.vectors import bulk_import
+from toolkit.vectors import table as vector_table
+from toolkit.cli import CommandError, open_output, output_file, read_wordlist, run
+from toolkit.vectors.selection import Place, Selection
+from toolkit.vectors.progress import Progress
+from toolkit.vectors.file import VectorFile, VectorFileError
+from toolkit.vectors.table import VectorTable
 
 SAVE_INTERVAL = 1.0  # seconds of work that a killed run may do again
 DIFFERENCES_SHOWN = 20
@@ -83,7 +85,7 @@ def upload(table: VectorTable, selection: Selection, progress: Progress, after: 
 def verify(table: VectorTable, selection: Selection, quiet: bool) -> int:
     """Read every word of `selection` back; return how many there are, all as in the file.
 
-    Raises ScriptError when some are not, after naming the first of them.
+    Raises CommandError when some are not, after naming the first of them.
     """
     words = different = 0
     dim = selection.file.dim
@@ -103,7 +105,7 @@ def verify(table: VectorTable, selection: Selection, quiet: bool) -> int:
                 tqdm.write(f"table {table.table}: {difference}", sys.stderr)
             words, different = words + len(batch.items), different + len(differences)
     if different:
-        raise ScriptError(
+        raise CommandError(
             f"{different:,} of {words:,} words in table {table.table} are not as in {selection.file.path};"
             " to write them again, run without --verify"
         )
@@ -183,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     wanted = read_wordlist(arguments.wordlist) if arguments.wordlist else None
     file = VectorFile(arguments.vectors)
     if costs.largest_item(KEY_BYTES, file.dim, arguments.format) > costs.MAX_ITEM_BYTES:
-        raise ScriptError(f"{file.path}: vectors of {file.dim} numbers do not fit into a DynamoDB item of 400 KB")
+        raise CommandError(f"{file.path}: vectors of {file.dim} numbers do not fit into a DynamoDB item of 400 KB")
     selection = Selection(file, arguments.format, wanted, arguments.skip_bad_lines)
     selection.survey(quiet)
 

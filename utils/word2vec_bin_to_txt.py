@@ -17,8 +17,8 @@ import numpy as np
 import orjson
 from tqdm import tqdm
 
-from utils.script import open_output, positive, read_wordlist, run
-from utils.vector_file import Record, VectorFile
+from toolkit.cli import open_output, positive, read_wordlist, run
+from toolkit.vectors.file import Record, VectorFile
 
 
 def to_text(vector: np.ndarray) -> str:

@@ -24,8 +24,9 @@ from inference.model_file import ModelFileError
 from inference.word_vectors import WordVectors
 from tests.conftest import ROOT
 from tests.faults.conftest import FULL, size
-from utils import generate_vocab, get_most_frequent_words, training, word2vec_bin_to_txt
-from utils.package_zip import write_zip
+from utils import generate_vocab, get_most_frequent_words, word2vec_bin_to_txt
+from toolkit.training import training
+from toolkit.deployment.archive import write_zip
 
 MODELS = {name: ROOT / f"{name}.model" for name in ("kim_cnn", "sm_cnn")}
 both = pytest.mark.parametrize("name", MODELS)

@@ -24,7 +24,7 @@ from inference.word_vectors import (
     embed,
     encode_vector,
 )
-from utils.vector_file import read_vectors
+from toolkit.vectors.file import read_vectors
 
 SAMPLE = Path(__file__).parents[2] / "data/glove.6B.50d.sample.txt.gz"
 FINITE32 = st.floats(width=32, allow_nan=False, allow_infinity=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kim_cnn.dataset import Sentence, read_sentences
-from utils.script import ScriptError
+from toolkit.cli import CommandError
 
 
 def test_sentences_are_tokenized_as_in_serving_and_quotes_are_only_words(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_sentences_are_tokenized_as_in_serving_and_quotes_are_only_words(tmp_pat
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     (tmp_path / "data.tsv").write_text(f"1\tfine\n{line}\n")
-    with pytest.raises(ScriptError, match=message):
+    with pytest.raises(CommandError, match=message):
         read_sentences(tmp_path / "data.tsv", 2)
 
 
@@ -38,9 +38,9 @@ def test_without_a_model_to_say_how_many_classes_any_number_is_a_label(tmp_path:
 
 
 def test_a_file_that_is_missing_empty_or_no_text_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ScriptError, match=r"none\.tsv: no such file"):
+    with pytest.raises(CommandError, match=r"none\.tsv: no such file"):
         read_sentences(tmp_path / "none.tsv", 2)
     for content, message in ((b"", "no sentences"), (b"1\t\xff\n", "not UTF-8")):
         (tmp_path / "data.tsv").write_bytes(content)
-        with pytest.raises(ScriptError, match=message):
+        with pytest.raises(CommandError, match=message):
             read_sentences(tmp_path / "data.tsv", 2)

@@ -8,8 +8,8 @@ import torch
 
 from inference import model_file
 from kim_cnn import evaluate, train
-from utils.training import MODES
-from utils.vector_file import read_vectors
+from toolkit.training.training import MODES
+from toolkit.vectors.file import read_vectors
 
 GOOD, BAD, FILLER = ["fine", "great", "lovely"], ["awful", "poor", "dull"], ["film", "the", "plot", "is"]
 

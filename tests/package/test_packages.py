@@ -14,7 +14,7 @@ from elftools.elf.elffile import ELFFile
 
 from tests.conftest import ROOT, Cloud
 from tests.package.conftest import Build, Sandbox
-from utils.package_zip import DIRECT_UPLOAD_LIMIT, UNZIPPED_LIMIT
+from toolkit.deployment.archive import DIRECT_UPLOAD_LIMIT, UNZIPPED_LIMIT
 
 pytestmark = pytest.mark.package
 

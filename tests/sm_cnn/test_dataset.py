@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sm_cnn.dataset import Question, read_questions
-from utils.script import ScriptError
+from toolkit.cli import CommandError
 
 PAIRS = [
     ("32.1", "who wrote it ?", "she wrote it -lrb- alone -rrb-", "1"),
@@ -44,21 +44,21 @@ def test_pairs_are_grouped_by_question_and_tokenized_as_in_serving(tmp_path: Pat
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, pair: tuple[str, ...], message: str) -> None:
-    with pytest.raises(ScriptError, match=message):
+    with pytest.raises(CommandError, match=message):
         read_questions(write(tmp_path, [*PAIRS, pair]))
 
 
 def test_a_file_that_is_missing_short_or_no_text_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ScriptError, match=re.escape(f"{tmp_path / 'id.txt'}: no such file")):
+    with pytest.raises(CommandError, match=re.escape(f"{tmp_path / 'id.txt'}: no such file")):
         read_questions(tmp_path)
     with (write(tmp_path) / "b.toks").open("a") as lines:
         lines.write("one more\n")
-    with pytest.raises(ScriptError, match=r"b\.toks: 4 lines, but id\.txt has 3"):
+    with pytest.raises(CommandError, match=r"b\.toks: 4 lines, but id\.txt has 3"):
         read_questions(tmp_path)
     (tmp_path / "a.toks").write_bytes(b"\xff\n\n\n")
-    with pytest.raises(ScriptError, match=r"a\.toks: not UTF-8"):
+    with pytest.raises(CommandError, match=r"a\.toks: not UTF-8"):
         read_questions(tmp_path)
     for name in ("id.txt", "a.toks", "b.toks", "sim.txt"):
         (tmp_path / name).write_text("")
-    with pytest.raises(ScriptError, match="no pairs"):
+    with pytest.raises(CommandError, match="no pairs"):
         read_questions(tmp_path)

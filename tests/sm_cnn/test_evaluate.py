@@ -15,7 +15,7 @@ from inference.tokenizer import tokenize
 from sm_cnn.dataset import Question
 from sm_cnn.evaluate import cut, main, map_mrr, requests
 from tests.conftest import ROOT
-from utils.script import ScriptError
+from toolkit.cli import CommandError
 
 
 def question(labels: list[int]) -> Question:
@@ -33,7 +33,7 @@ def test_average_precision_and_reciprocal_rank_by_hand() -> None:
 def test_questions_without_a_relevant_answer_do_not_count() -> None:
     scores = np.array([0.9, 0.1])
     assert map_mrr([question([1, 0]), question([0, 0])], [scores, scores]) == (1.0, 1.0)
-    with pytest.raises(ScriptError, match="no question has a relevant answer"):
+    with pytest.raises(CommandError, match="no question has a relevant answer"):
         map_mrr([question([0, 0])], [scores])
 
 

@@ -9,8 +9,8 @@ import torch
 from inference import model_file
 from sm_cnn import evaluate, train
 from sm_cnn.model import SMCNN
-from utils.training import MODES
-from utils.vector_file import VectorFileError
+from toolkit.training.training import MODES
+from toolkit.vectors.file import VectorFileError
 
 TOPICS = ["glacier", "cave", "paris", "river", "engine", "violin", "comet", "bridge"]
 FILLER = ["the", "is", "of", "a", "in", "was"]

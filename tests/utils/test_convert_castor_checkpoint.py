@@ -16,7 +16,7 @@ from torch import nn
 from inference import model_file
 from tests.sm_cnn.test_dataset import write
 from utils.convert_castor_checkpoint import MAGIC, PROTOCOL, main, read_checkpoint
-from utils.script import ScriptError
+from toolkit.cli import CommandError
 
 DATA = os.environ.get("SERVERLESS_INFERENCE_DATA")
 REAL = Path(DATA or "", "checkpoints", "sm_cnn.w2v-aquaint.TrecQA.2017-06-19.model")
@@ -129,7 +129,7 @@ def test_code_in_a_pickle_is_refused_by_name_and_not_run(tmp_path: Path, place: 
     parts: list[Any] = [MAGIC, PROTOCOL, {"little_endian": True}, None, []]
     parts[place] = Attack(tmp_path / "executed")
     (tmp_path / "evil.model").write_bytes(b"".join(pickle.dumps(part, 2) for part in parts))
-    with pytest.raises(ScriptError, match=r"evil\.model: refused: it holds posix\.system"):
+    with pytest.raises(CommandError, match=r"evil\.model: refused: it holds posix\.system"):
         read_checkpoint(tmp_path / "evil.model")
     assert not (tmp_path / "executed").exists()
 
@@ -140,7 +140,7 @@ def test_only_what_a_model_is_made_of_is_known(tmp_path: Path, path: str) -> Non
     evil = f"c{module}\n{name}\n.".encode()
     head = b"".join(pickle.dumps(part, 2) for part in (MAGIC, PROTOCOL, {"little_endian": True}))
     (tmp_path / "evil.model").write_bytes(head + evil)
-    with pytest.raises(ScriptError, match=f"refused: it holds {path}"):
+    with pytest.raises(CommandError, match=f"refused: it holds {path}"):
         read_checkpoint(tmp_path / "evil.model")
 
 
@@ -161,7 +161,7 @@ def test_a_tensor_that_reaches_outside_its_storage_is_refused(
     head = b"".join(pickle.dumps(part, 2) for part in (MAGIC, PROTOCOL, {"little_endian": True}))
     numbers = (4).to_bytes(8, "little") + np.zeros(4, "<f4").tobytes()
     (tmp_path / "crafted.model").write_bytes(head + module + pickle.dumps(["0"], 2) + numbers)
-    with pytest.raises(ScriptError, match="outside its storage"):
+    with pytest.raises(CommandError, match="outside its storage"):
         read_checkpoint(tmp_path / "crafted.model")
 
 
@@ -172,13 +172,13 @@ def test_a_file_of_another_kind_or_cut_short_is_one_clear_error(
     old = pickle_whole(QAModel(), tmp_path / "old.model", monkeypatch)
     old.write_bytes(old.read_bytes()[:size])
     with pytest.raises(
-        ScriptError, match=r"old\.model: not a model pickled by torch 0\.1 to 0\.4|refused: the numbers end too early"
+        CommandError, match=r"old\.model: not a model pickled by torch 0\.1 to 0\.4|refused: the numbers end too early"
     ):
         read_checkpoint(old)
     buffer = io.BytesIO()
     torch.save({"a": 1}, buffer)
     old.write_bytes(buffer.getvalue())
-    with pytest.raises(ScriptError, match=r"old\.model: not a model pickled by torch 0\.1 to 0\.4"):
+    with pytest.raises(CommandError, match=r"old\.model: not a model pickled by torch 0\.1 to 0\.4"):
         read_checkpoint(old)
 
 
@@ -186,5 +186,5 @@ def test_layers_of_neither_model_are_named(tmp_path: Path, monkeypatch: pytest.M
     module = QAModel()
     del module.conv_q
     old = pickle_whole(module, tmp_path / "old.model", monkeypatch)
-    with pytest.raises(ScriptError, match="neither SM-CNN nor Kim CNN: its layers are combined_feature_vector, conv_a"):
+    with pytest.raises(CommandError, match="neither SM-CNN nor Kim CNN: its layers are combined_feature_vector, conv_a"):
         main([str(old), str(tmp_path / "new.model")])

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from utils import costs
+from toolkit.vectors import prices as costs
 from utils.estimate_cost import PARTS, Traffic, main, per_request, replay, snapshot_month
-from utils.script import ScriptError
+from toolkit.cli import CommandError
 
 MEASURED = {
     "start_seconds": 1.0,
@@ -104,7 +104,7 @@ def test_durations_that_cannot_be_used_are_refused_by_field(
 ) -> None:
     durations.write_text(json.dumps({**DURATIONS, **change}))
     (tmp_path / "text").write_text("a good movie\n")
-    with pytest.raises(ScriptError, match=complaint):
+    with pytest.raises(CommandError, match=complaint):
         main([str(durations), "--data", str(tmp_path / "text")])
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import free_port
 from utils.load_test import main, percentile, plot, read_requests
-from utils.script import ScriptError
+from toolkit.cli import CommandError
 
 
 @contextmanager
@@ -93,13 +93,13 @@ def test_requests_are_read_from_every_form(tmp_path: Path) -> None:
 def test_data_that_cannot_be_used_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "a.toks").write_text("who ?\n")
     (tmp_path / "b.toks").write_text("me\nthat\n")
-    with pytest.raises(ScriptError, match=r"1 lines in a\.toks but 2 in b\.toks"):
+    with pytest.raises(CommandError, match=r"1 lines in a\.toks but 2 in b\.toks"):
         read_requests(tmp_path)
     (tmp_path / "empty").write_text("\n")
-    with pytest.raises(ScriptError, match="empty: no requests"):
+    with pytest.raises(CommandError, match="empty: no requests"):
         read_requests(tmp_path / "empty")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    with pytest.raises(ScriptError, match="binary: not UTF-8"):
+    with pytest.raises(CommandError, match="binary: not UTF-8"):
         read_requests(tmp_path / "binary")
 
 
@@ -167,7 +167,7 @@ def test_latency_is_what_the_client_waited(sentences: Path, capsys: Any) -> None
 
 def test_a_service_that_is_not_there_is_one_line(sentences: Path, capsys: Any) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(ScriptError, match="no request was answered: 3 NewConnectionError"):
+    with pytest.raises(CommandError, match="no request was answered: 3 NewConnectionError"):
         main([url, "--data", str(sentences), "--requests", "3", "--quiet"])
 
 

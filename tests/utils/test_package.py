@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from utils import package_libraries, package_zip
-from utils.package_libraries import libraries, problems, strip
-from utils.script import ScriptError
+from toolkit.deployment import archive as package_zip
+from toolkit.deployment import libraries as package_libraries
+from toolkit.deployment.libraries import libraries, problems, strip
+from toolkit.cli import CommandError
 
 SCRIPT = ROOT / "utils/create_deployment_package.sh"
 NUMPY = Path(np.__file__).parent
@@ -126,7 +127,7 @@ def test_a_package_over_the_limit_is_refused_and_not_written(tmp_path: Path, mon
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "big").write_bytes(bytes(1001))
     monkeypatch.setattr(package_zip, "UNZIPPED_LIMIT", 1000)
-    with pytest.raises(ScriptError, match=r"1,001 bytes unzipped are over Lambda's limit of 1,000"):
+    with pytest.raises(CommandError, match=r"1,001 bytes unzipped are over Lambda's limit of 1,000"):
         package_zip.write_zip(tmp_path / "package", tmp_path / "p.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["package"]
 

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from inference.word_vectors import FORMATS, WordVectors, decode_vector, encode_vector
-from utils import vector_table
-from utils.script import ScriptError
+from toolkit.vectors import table as vector_table
+from toolkit.cli import CommandError
 from utils.upload_word_vectors_to_dynamo import main, same_vector
-from utils.vector_file import BadLineError, VectorFileError, read_vectors
-from utils.vector_table import VectorTable, batch_items, item_json
+from toolkit.vectors.file import BadLineError, VectorFileError, read_vectors
+from toolkit.vectors.table import VectorTable, batch_items, item_json
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "data/glove.6B.50d.sample.txt.gz"
@@ -67,7 +67,7 @@ def test_twice_is_harmless(dynamodb: Any, vector_file: Write, capsys: pytest.Cap
 
 def test_a_list_without_words_is_refused(dynamodb: Any, vector_file: Write, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("\n\n")
-    with pytest.raises(ScriptError, match=r"words\.txt: no words in it"):
+    with pytest.raises(CommandError, match=r"words\.txt: no words in it"):
         main([str(vector_file("a 1 2")), "words", "--wordlist", str(tmp_path / "words.txt")])
 
 
@@ -136,13 +136,13 @@ def test_refuses_another_file_before_anything_is_written(dynamodb: Any, tmp_path
 
 def test_refuses_vectors_that_do_not_fit_into_an_item(vector_file: Write) -> None:
     path = vector_file("a" + " 0.25" * 60_000)
-    with pytest.raises(ScriptError, match=r"60000 numbers do not fit .* 400 KB"):
+    with pytest.raises(CommandError, match=r"60000 numbers do not fit .* 400 KB"):
         main([str(path), "words", "--format", "list", "--dry-run"])
 
 
 def test_refuses_a_table_that_is_not_there_or_has_another_key(dynamodb: Any, vector_file: Write) -> None:
     path = vector_file("a 1 2")
-    with pytest.raises(ScriptError, match=r"no table nowhere .* --create-table"):
+    with pytest.raises(CommandError, match=r"no table nowhere .* --create-table"):
         main([str(path), "nowhere"])
     dynamodb.create_table(
         TableName="other",
@@ -151,7 +151,7 @@ def test_refuses_a_table_that_is_not_there_or_has_another_key(dynamodb: Any, vec
         BillingMode="PAY_PER_REQUEST",
     )
     for arguments in ([], ["--create-table"]):
-        with pytest.raises(ScriptError, match="table other has another key"):
+        with pytest.raises(CommandError, match="table other has another key"):
             main([str(path), "other", *arguments])
 
 
@@ -162,7 +162,7 @@ def test_verify_names_what_differs(dynamodb: Any, vector_file: Write, item_forma
     changed = {"word": {"S": "a"}, "vector": encode_vector(np.array([1, 2.5], np.float32), item_format)}
     dynamodb.put_item(TableName="words", Item=changed)
     dynamodb.delete_item(TableName="words", Key={"word": {"S": "c"}})
-    with pytest.raises(ScriptError, match="2 of 3 words in table words are not as in"):
+    with pytest.raises(CommandError, match="2 of 3 words in table words are not as in"):
         main([str(path), "words", "--format", item_format, "--verify"])
     errors = capsys.readouterr().err
     assert "'a' differs" in errors
@@ -329,7 +329,7 @@ def test_what_no_retry_mends_ends_the_run(dynamodb: Any, vector_file: Write) -> 
 def test_gives_up_on_a_table_that_takes_nothing(troubled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vector_table, "PATIENCE", 0.2)
     troubled.throttle_every = 1
-    with pytest.raises(ScriptError, match=r"took nothing for .*\(ProvisionedThroughputExceededException"):
+    with pytest.raises(CommandError, match=r"took nothing for .*\(ProvisionedThroughputExceededException"):
         VectorTable(vector_table.client(), "words").write([("a", encode_vector(np.zeros(2, np.float32)))])
 
 

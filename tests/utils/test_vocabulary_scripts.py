@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from inference.tokenizer import tokenize
 from utils import generate_vocab, get_most_frequent_words, word2vec_bin_to_txt
-from utils.script import ScriptError, read_wordlist
-from utils.vector_file import read_vectors
+from toolkit.cli import CommandError, read_wordlist
+from toolkit.vectors.file import read_vectors
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "data/glove.6B.50d.sample.txt.gz"
@@ -46,7 +46,7 @@ def test_a_vocabulary_is_read_from_stdin_and_written_to_stdout() -> None:
 def test_a_vocabulary_is_whole_or_not_there(vector_file: Write, tmp_path: Path) -> None:
     bad = tmp_path / "bad.toks"
     bad.write_bytes(b"fine\n\xff\xfe\n")
-    with pytest.raises(ScriptError, match=r"bad\.toks, line 2: not UTF-8"):
+    with pytest.raises(CommandError, match=r"bad\.toks, line 2: not UTF-8"):
         generate_vocab.main([str(vector_file("a b")), str(bad), str(tmp_path / "vocab.txt")])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.toks", "vectors.txt"]
 
@@ -93,7 +93,7 @@ def test_the_real_frequency_list(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_frequency_list_without_words_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "freq.csv"
     path.write_text(content)
-    with pytest.raises(ScriptError, match="no row of the form word,count"):
+    with pytest.raises(CommandError, match="no row of the form word,count"):
         get_most_frequent_words.main(["--frequency_data_file", str(path), "--num_of_words", "1"])
 
 
@@ -155,5 +155,5 @@ def test_the_committed_sample_has_the_words_of_the_demo() -> None:
 
 def test_stdin_that_is_not_utf8_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\n\xff\n")))
-    with pytest.raises(ScriptError, match="stdin, line 2: not UTF-8"):
+    with pytest.raises(CommandError, match="stdin, line 2: not UTF-8"):
         generate_vocab.main(["-", str(tmp_path / "vocab.txt")])

@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError, WaiterError
 
-from utils.script import ScriptError, say
+from toolkit.cli import CommandError, log
 
 POLL_SECONDS = 1.0
 
@@ -57,17 +57,17 @@ class Stack:
         return {output["OutputKey"]: output["OutputValue"] for output in outputs}
 
     def deploy(self, template: str, parameters: dict[str, str]) -> None:
-        """Create or update the stack; raise ScriptError with the reason when it fails and is rolled back.
+        """Create or update the stack; raise CommandError with the reason when it fails and is rolled back.
 
         A parameter that is not given keeps the value it has in the stack.
         """
         change_set = self._change_set(template, parameters)
         if change_set is None:
-            say("nothing to change")
+            log("nothing to change")
             return
         described = self._client.describe_change_set(ChangeSetName=change_set)
         actions = Counter(change["ResourceChange"]["Action"] for change in described["Changes"])
-        say("changes: " + ", ".join(f"{count} to {action.lower()}" for action, count in sorted(actions.items())))
+        log("changes: " + ", ".join(f"{count} to {action.lower()}" for action, count in sorted(actions.items())))
         stack_id = described["StackId"]
         seen = self._event_ids(stack_id)
         self._client.execute_change_set(ChangeSetName=change_set)
@@ -76,10 +76,10 @@ class Stack:
         if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
             updated = status == "UPDATE_ROLLBACK_COMPLETE"
             left = "the version before goes on answering" if updated else "nothing was left running"
-            raise ScriptError(f"{failure or status}; {left}")
+            raise CommandError(f"{failure or status}; {left}")
 
     def delete(self) -> None:
-        """Remove the stack, if there is one; raise ScriptError with the reason when that fails."""
+        """Remove the stack, if there is one; raise CommandError with the reason when that fails."""
         if self.status() is None:
             return
         stack_id = self._describe(self.name)["StackId"]
@@ -87,8 +87,8 @@ class Stack:
         self._client.delete_stack(StackName=stack_id)
         failure = self._follow(stack_id, seen)
         if self.status() is not None:
-            raise ScriptError(f"the stack could not be removed: {failure}")
-        say(f"removed stack {self.name}")
+            raise CommandError(f"the stack could not be removed: {failure}")
+        log(f"removed stack {self.name}")
 
     def _describe(self, name_or_id: str) -> dict[str, Any]:
         stack: dict[str, Any] = self._client.describe_stacks(StackName=name_or_id)["Stacks"][0]
@@ -120,7 +120,7 @@ class Stack:
             self._client.delete_change_set(ChangeSetName=arn)
             if "didn't contain changes" in reason or "No updates are to be performed" in reason:
                 return None
-            raise ScriptError(f"CloudFormation refused the template: {reason}") from None
+            raise CommandError(f"CloudFormation refused the template: {reason}") from None
         return arn
 
     def _follow(self, stack_id: str, seen: set[str]) -> str:
@@ -134,7 +134,7 @@ class Stack:
                     continue
                 seen.add(event["EventId"])
                 what, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
-                say(f"  {what:24} {event['LogicalResourceId']:22} {reason}".rstrip())
+                log(f"  {what:24} {event['LogicalResourceId']:22} {reason}".rstrip())
                 if what.endswith("_FAILED") and not failure and "cancelled" not in reason:
                     failure = f"{event['LogicalResourceId']}: {reason}"
             if not status.endswith("_IN_PROGRESS"):

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from inference import model_file
-from utils.script import open_output, output_file, positive, say
-from utils.vector_file import load_vectors, read_vectors
+from toolkit.cli import open_output, output_file, positive, log
+from toolkit.vectors.file import load_vectors, read_vectors
 
 MODES = ("rand", "static", "non-static", "multichannel")
 
@@ -227,7 +227,7 @@ def fit(
             if best < 0:
                 raise
             interrupted = True
-            say("stopped; the best so far is kept")
+            log("stopped; the best so far is kept")
     modules.load_state_dict(state)
     modules.eval()
     return interrupted

@@ -9,7 +9,7 @@ import urllib3
 from tqdm import tqdm
 
 from inference.gateway import MAX_BODY_BYTES, MAX_SENTENCES
-from utils.script import ScriptError
+from toolkit.cli import CommandError
 
 CONCURRENCY = 8
 
@@ -39,7 +39,7 @@ def split(texts: Iterable[str], other_bytes: int) -> Iterator[list[str]]:
 def post_all(url: str, requests: Sequence[dict[str, Any]], quiet: bool = False) -> list[dict[str, Any]]:
     """Post each of `requests` to `url` and return the answers, in order.
 
-    Throttling and gateway errors are retried with backoff. Raises ScriptError when one is not answered.
+    Throttling and gateway errors are retried with backoff. Raises CommandError when one is not answered.
     """
     retries = urllib3.Retry(
         total=8,
@@ -56,9 +56,9 @@ def post_all(url: str, requests: Sequence[dict[str, Any]], quiet: bool = False) 
             answer = pool.request("POST", url, body=body(fields), headers={"Content-Type": "application/json"})
         except urllib3.exceptions.HTTPError as error:
             cause = type(getattr(error, "reason", error)).__name__
-            raise ScriptError(f"{url}: no answer ({cause}); is it the URL that the deployment printed?") from None
+            raise CommandError(f"{url}: no answer ({cause}); is it the URL that the deployment printed?") from None
         if answer.status != 200:
-            raise ScriptError(f"{url}: status {answer.status}: {answer.data[:300].decode(errors='replace')}")
+            raise CommandError(f"{url}: status {answer.status}: {answer.data[:300].decode(errors='replace')}")
         fields = answer.json()
         return fields
 

@@ -12,7 +12,7 @@ from gensim.models import KeyedVectors
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.vector_file import BadLineError, VectorFile, VectorFileError, parse_numbers, read_vectors
+from toolkit.vectors.file import BadLineError, VectorFile, VectorFileError, parse_numbers, read_vectors
 
 SAMPLE = Path(__file__).parents[2] / "data/glove.6B.50d.sample.txt.gz"
 

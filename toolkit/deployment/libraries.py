@@ -18,7 +18,7 @@ from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
-from utils.script import ScriptError, run
+from toolkit.cli import CommandError, run
 
 MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64"}
 # Amazon Linux 2023: glibc 2.34 and the libstdc++ of GCC 11.
@@ -119,7 +119,7 @@ def main() -> int:
     os.chdir(arguments.package)
     paths = libraries(Path())
     if found := list(problems(paths, arguments.machine)):
-        raise ScriptError(found[0] + (f" (and {len(found) - 1} more like it)" if found[1:] else ""))
+        raise CommandError(found[0] + (f" (and {len(found) - 1} more like it)" if found[1:] else ""))
     for path in paths:
         strip(path)
     if (libtorch := Path("torch/lib/libtorch_cpu.so")).exists():

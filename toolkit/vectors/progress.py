@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from utils.selection import Place
+from toolkit.vectors.selection import Place
 
 
 def folder() -> Path:

@@ -9,7 +9,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from utils.script import ScriptError, say
+from toolkit.cli import CommandError, log
 
 OWNER_TAG = "made-by-stack"  # on a bucket that was made here, so that it may be removed here
 
@@ -28,7 +28,7 @@ class Bucket:
             return
         except ClientError as error:
             if error.response["Error"]["Code"] == "403":
-                raise ScriptError(f"bucket {self.name} is someone else's; name another with --bucket") from None
+                raise CommandError(f"bucket {self.name} is someone else's; name another with --bucket") from None
             if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
                 raise
         region = self._client.meta.region_name
@@ -36,7 +36,7 @@ class Bucket:
         self._client.create_bucket(Bucket=self.name, **where)
         self._allow_public_policy(False)
         self._client.put_bucket_tagging(Bucket=self.name, Tagging={"TagSet": [{"Key": OWNER_TAG, "Value": owner}]})
-        say(f"made bucket {self.name}")
+        log(f"made bucket {self.name}")
 
     def is_ours(self) -> bool:
         """Tell whether the bucket exists and was made here."""
@@ -55,18 +55,18 @@ class Bucket:
         key = f"{folder}/{digest[:16]}.zip"
         try:
             self._client.head_object(Bucket=self.name, Key=key)
-            say(f"{package.name}: unchanged")
+            log(f"{package.name}: unchanged")
         except ClientError as error:
             if error.response["Error"]["Code"] != "404":
                 raise
             self._client.upload_file(str(package), self.name, key)
-            say(f"{package.name}: sent {package.stat().st_size / 1e6:.1f} MB to s3://{self.name}/{key}")
+            log(f"{package.name}: sent {package.stat().st_size / 1e6:.1f} MB to s3://{self.name}/{key}")
         return f"s3://{self.name}/{key}"
 
     def open_to_readers(self) -> None:
         """Let anyone read every object; refused for a bucket that was not made here."""
         if not self.is_ours():
-            raise ScriptError(f"bucket {self.name} is not one that up made, so it is not opened; name another --bucket")
+            raise CommandError(f"bucket {self.name} is not one that up made, so it is not opened; name another --bucket")
         self._allow_public_policy(True)
         partition = self._session.get_partition_for_region(self._client.meta.region_name)
         objects = f"arn:{partition}:s3:::{self.name}/*"
@@ -100,7 +100,7 @@ class Bucket:
         left = self._client.list_objects_v2(Bucket=self.name, MaxKeys=1)["KeyCount"]
         if not left and self.is_ours():
             self._client.delete_bucket(Bucket=self.name)
-            say(f"removed bucket {self.name}")
+            log(f"removed bucket {self.name}")
 
     def _allow_public_policy(self, allowed: bool) -> None:
         access = {"BlockPublicAcls": True, "IgnorePublicAcls": True}

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from utils.script import ScriptError
+from toolkit.cli import CommandError
 
 
 def pyplot() -> Any:
-    """Return matplotlib.pyplot, set up; raises ScriptError where it is not installed."""
+    """Return matplotlib.pyplot, set up; raises CommandError where it is not installed."""
     try:
         import matplotlib
     except ImportError:
-        raise ScriptError("a plot needs matplotlib: pip install -r requirements-dev.txt") from None
+        raise CommandError("a plot needs matplotlib: pip install -r requirements-dev.txt") from None
     matplotlib.use("svg")
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "serverless-inference"})  # text as text
     from matplotlib import pyplot

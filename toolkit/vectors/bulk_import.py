@@ -10,9 +10,9 @@ import boto3
 from botocore.config import Config
 from tqdm import tqdm
 
-from utils import vector_table
-from utils.script import ScriptError, say
-from utils.selection import Selection
+from toolkit.vectors import table as vector_table
+from toolkit.cli import CommandError, log
+from toolkit.vectors.selection import Selection
 
 OBJECT_BYTES = 256 << 20  # of an object before it is packed; DynamoDB reads several at once
 POLL_INTERVAL = 2.0  # seconds
@@ -27,7 +27,7 @@ def import_words(client: Any, s3: Any, table: str, selection: Selection, bucket:
     """Import the words of `selection` into the new `table` by way of `bucket`; return how many.
 
     An import into `table` that this end stopped waiting for is waited for instead: it goes on in AWS.
-    Raises ScriptError when the table exists, and when the import fails, with DynamoDB's reason.
+    Raises CommandError when the table exists, and when the import fails, with DynamoDB's reason.
     """
     arn = _open_import(client, s3, table)
     if arn is None:
@@ -41,7 +41,7 @@ def import_words(client: Any, s3: Any, table: str, selection: Selection, bucket:
     try:
         return wait_for_import(client, s3, arn, selection.words, quiet)
     except KeyboardInterrupt:
-        say("stopping; the import goes on in AWS, and the same command waits for it")
+        log("stopping; the import goes on in AWS, and the same command waits for it")
         raise
 
 
@@ -58,7 +58,7 @@ def _prefix(table: str) -> str:
 def _open_import(client: Any, s3: Any, table: str) -> str | None:
     """Return the ARN of the import into `table` that is under way, or has ended and its source is still there.
 
-    None when there is no such table; raises ScriptError when the table exists and has no such import.
+    None when there is no such table; raises CommandError when the table exists and has no such import.
     """
     try:
         description = client.describe_table(TableName=table)["Table"]
@@ -68,7 +68,7 @@ def _open_import(client: Any, s3: Any, table: str) -> str | None:
         for summary in page.get("ImportSummaryList", []):
             if summary["ImportStatus"] == "IN_PROGRESS" or _has_source(s3, table, summary):
                 return str(summary["ImportArn"])
-    raise ScriptError(f"table {table} exists, and an import makes a new one; leave out --via-s3")
+    raise CommandError(f"table {table} exists, and an import makes a new one; leave out --via-s3")
 
 
 def _has_source(s3: Any, table: str, summary: dict[str, Any]) -> bool:
@@ -110,7 +110,7 @@ def send(s3: Any, bucket: str, prefix: str, selection: Selection, quiet: bool) -
                     s3.upload_fileobj(file, bucket, f"{prefix}{number:05}.json.gz")
                     number += 1
     if not number:
-        raise ScriptError("there is no word to import")
+        raise CommandError("there is no word to import")
 
 
 def _start(client: Any, table: str, bucket: str, prefix: str) -> str:
@@ -136,7 +136,7 @@ def wait_for_import(client: Any, s3: Any, arn: str, words: int, quiet: bool) -> 
     source = state["S3BucketSource"]
     _delete(s3, source["S3Bucket"], source["S3KeyPrefix"])
     if state["ImportStatus"] != "COMPLETED":
-        raise ScriptError(
+        raise CommandError(
             f"the import into {state['TableArn'].rpartition('/')[2]} is {state['ImportStatus']}:"
             f" {state.get('FailureCode')}, {state.get('FailureMessage')} ({state.get('ErrorCount', 0):,} errors,"
             " see its CloudWatch log); delete the table before another try"

@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 
 from inference.dynamodb import insert_body
 from inference.word_vectors import BACKOFF_BASE, CONNECTION_ERRORS, KEY_BYTES, TRANSIENT_ERRORS
-from utils.script import ScriptError
+from toolkit.cli import CommandError
 
 BATCH_ITEMS = 25  # most items BatchWriteItem takes
 BATCH_BYTES = 15 << 20  # it takes 16 MB
@@ -66,18 +66,18 @@ def create_table(client: Any, table: str) -> None:
 def open_table(client: Any, table: str) -> str:
     """Wait until `table` is active; return what tells it from any table that ever had its name.
 
-    Raises ScriptError when there is no such table or its key is not `word`, a string.
+    Raises CommandError when there is no such table or its key is not `word`, a string.
     """
     try:
         client.describe_table(TableName=table)
     except client.exceptions.ResourceNotFoundException:
-        raise ScriptError(f"no table {table} here; --create-table makes it") from None
+        raise CommandError(f"no table {table} here; --create-table makes it") from None
     client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 600})
     description = client.describe_table(TableName=table)["Table"]
     keys = [(key["AttributeName"], key["KeyType"]) for key in description["KeySchema"]]
     types = {each["AttributeName"]: each["AttributeType"] for each in description["AttributeDefinitions"]}
     if keys != [("word", "HASH")] or types.get("word") != "S":
-        raise ScriptError(f"table {table} has another key than `word`, a string; give another table")
+        raise CommandError(f"table {table} has another key than `word`, a string; give another table")
     created = f"{description['TableArn']} {description.get('CreationDateTime')}"
     return str(description.get("TableId") or created)
 
@@ -231,12 +231,12 @@ class VectorTable:
             pause = random.uniform(0, min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(attempt, 10)))  # noqa: S311
             attempt += 1
             if time.monotonic() + pause > last_progress + PATIENCE:
-                raise ScriptError(f"table {self.table} took nothing for {PATIENCE:.0f} s ({cause}); try again later")
+                raise CommandError(f"table {self.table} took nothing for {PATIENCE:.0f} s ({cause}); try again later")
             self._leave()
             stopped = self._stopped.wait(pause)
             self._enter()
             if stopped:
-                raise ScriptError("stopped")
+                raise CommandError("stopped")
 
     def _enter(self) -> None:
         """Wait until one more call may run, and count it."""

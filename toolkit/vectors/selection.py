@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from inference.word_vectors import encode_vector
-from utils.vector_file import BadLineError, Record, VectorFile
+from toolkit.vectors.file import BadLineError, Record, VectorFile
 
 BAD_LINES_SHOWN = 20
 

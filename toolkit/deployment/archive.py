@@ -11,8 +11,8 @@ import zipfile
 from collections import defaultdict
 from pathlib import Path
 
-from inference.whole_file import whole_file
-from utils.script import ScriptError, run
+from toolkit.atomic_write import atomic_write
+from toolkit.cli import CommandError, run
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -24,15 +24,15 @@ DIRECT_UPLOAD_LIMIT = 52_428_800  # a larger zip has to go through S3
 def write_zip(folder: Path, output: Path) -> list[zipfile.ZipInfo]:
     """Write the files under `folder` to the zip `output`; return its entries.
 
-    Raises ScriptError when they are over Lambda's limit unzipped.
+    Raises CommandError when they are over Lambda's limit unzipped.
     """
     if not folder.is_dir():
-        raise ScriptError(f"{folder}: no such folder")
+        raise CommandError(f"{folder}: no such folder")
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     unzipped = sum(path.stat().st_size for path in files)
     if unzipped > UNZIPPED_LIMIT:
-        raise ScriptError(f"{unzipped:,} bytes unzipped are over Lambda's limit of {UNZIPPED_LIMIT:,}")
-    with whole_file(output) as file, zipfile.ZipFile(file, "w") as archive:
+        raise CommandError(f"{unzipped:,} bytes unzipped are over Lambda's limit of {UNZIPPED_LIMIT:,}")
+    with atomic_write(output) as file, zipfile.ZipFile(file, "w") as archive:
         for path in files:
             entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
             entry.compress_type = zipfile.ZIP_STORED if path.suffix == ".zst" else zipfile.ZIP_DEFLATED

@@ -14,11 +14,10 @@ from typing import IO, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from inference.model_file import ModelFileError
-from inference.whole_file import whole_file
-from utils.vector_file import VectorFileError
+from toolkit.atomic_write import atomic_write
 
 
-class ScriptError(Exception):
+class CommandError(Exception):
     """What stops a script; the message says what to do."""
 
 
@@ -36,7 +35,7 @@ def run(main: Callable[[], int]) -> NoReturn:
     except OSError as error:
         print(f"{name}: {error.filename}: {error.strerror}" if error.filename else f"{name}: {error}", file=sys.stderr)
         code = 1
-    except (ScriptError, ModelFileError, VectorFileError, BotoCoreError, ClientError) as error:
+    except (CommandError, ModelFileError, BotoCoreError, ClientError) as error:
         print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
         code = 1
     sys.exit(code)
@@ -61,7 +60,7 @@ def positive(text: str) -> int:
     return number
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     """Tell the user at once what happens."""
     print(line, file=sys.stderr, flush=True)
 
@@ -69,7 +68,7 @@ def say(line: str) -> None:
 def read_lines(name: str | Path) -> Iterator[str]:
     """Yield the lines of a UTF-8 text file, gzipped or not, without their ends; of stdin when `name` is `-`.
 
-    Raises ScriptError, naming file and line, for what is not UTF-8 and for a broken gzip file.
+    Raises CommandError, naming file and line, for what is not UTF-8 and for a broken gzip file.
     """
     number = 0
     try:
@@ -83,16 +82,16 @@ def read_lines(name: str | Path) -> Iterator[str]:
             for number, line in enumerate(lines, 1):  # noqa: B007
                 yield line.decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise ScriptError(f"{name}, line {number}: not UTF-8 ({error.reason})") from None
+        raise CommandError(f"{name}, line {number}: not UTF-8 ({error.reason})") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ScriptError(f"{name}: broken gzip file, is it cut short? ({error})") from None
+        raise CommandError(f"{name}: broken gzip file, is it cut short? ({error})") from None
 
 
 def read_wordlist(path: Path) -> list[str]:
-    """Return the distinct words of a file with one a line, in its order; raise ScriptError when there are none."""
+    """Return the distinct words of a file with one a line, in its order; raise CommandError when there are none."""
     words = list(dict.fromkeys(line for line in read_lines(path) if line))
     if not words:
-        raise ScriptError(f"{path}: no words in it; expected one a line")
+        raise CommandError(f"{path}: no words in it; expected one a line")
     return words
 
 
@@ -108,7 +107,7 @@ def open_output(name: str | Path) -> Iterator[IO[str]]:
         sys.stdout.flush()
         return
     path = Path(name)
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         packed = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if path.suffix == ".gz" else file
         with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text:
             yield text

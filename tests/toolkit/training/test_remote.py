@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from utils.endpoint import post_all
-from utils.script import ScriptError
+from toolkit.training.remote import post_all
+from toolkit.cli import CommandError
 
 Reply = Callable[[dict[str, Any]], tuple[int, Any]]
 
@@ -64,10 +64,10 @@ def test_what_was_throttled_is_asked_again(serve: Callable[[Reply], str], status
 
 def test_a_refusal_stops_with_what_the_service_said(serve: Callable[[Reply], str]) -> None:
     url = serve(lambda fields: (400, {"error": "sent2 is empty; send a sentence"}))
-    with pytest.raises(ScriptError, match=r"status 400: .*sent2 is empty"):
+    with pytest.raises(CommandError, match=r"status 400: .*sent2 is empty"):
         post_all(url, [{}, {}])
 
 
 def test_an_unreachable_endpoint_is_named() -> None:
-    with pytest.raises(ScriptError, match=r"http://127\.0\.0\.1:1/: no answer"):
+    with pytest.raises(CommandError, match=r"http://127\.0\.0\.1:1/: no answer"):
         post_all("http://127.0.0.1:1/", [{}])

@@ -10,11 +10,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from utils import bulk_import, vector_table
-from utils.script import ScriptError
-from utils.selection import Selection
+from toolkit.vectors import bulk_import
+from toolkit.vectors import table as vector_table
+from toolkit.cli import CommandError
+from toolkit.vectors.selection import Selection
 from utils.upload_word_vectors_to_dynamo import main
-from utils.vector_file import VectorFile, read_vectors
+from toolkit.vectors.file import VectorFile, read_vectors
 
 ROOT = Path(__file__).parents[2]
 UPLOAD = ROOT / "utils/upload_word_vectors_to_dynamo.py"
@@ -94,7 +95,7 @@ def test_a_failed_import_says_why_and_leaves_no_objects(monkeypatch: pytest.Monk
             {**state, "ImportStatus": "IN_PROGRESS", "ImportedItemCount": 1},
             {**state, **failure},
         )
-        with pytest.raises(ScriptError, match=r"into words is FAILED: Bad, no \(2 errors"):
+        with pytest.raises(CommandError, match=r"into words is FAILED: Bad, no \(2 errors"):
             bulk_import.wait_for_import(client, s3, "arn", 5, quiet=True)
         assert "Contents" not in s3.list_objects_v2(Bucket="bucket")
 
@@ -157,5 +158,5 @@ def test_an_import_refuses_a_table_that_exists(
             return {"ImportSummaryList": []}
 
     monkeypatch.setattr(vector_table, "client", NeverImported)
-    with pytest.raises(ScriptError, match="table words exists"):
+    with pytest.raises(CommandError, match="table words exists"):
         main([str(vector_file("a 1 2")), "words", "--via-s3", "bucket"])

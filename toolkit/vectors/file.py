@@ -22,6 +22,7 @@ import numpy as np
 import orjson
 
 from inference.word_vectors import KEY_BYTES
+from toolkit.cli import CommandError
 
 SAMPLE_BYTES = 1 << 20  # what is looked at to tell a file's kind
 CHUNK_BYTES = 1 << 20
@@ -38,7 +39,7 @@ _AS_JSON = bytes({ord(" "): ord(",")}.get(byte, byte if byte in _IN_NUMBERS else
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
-class VectorFileError(Exception):
+class VectorFileError(CommandError):
     """A file that is no vector file, or ends too early; the message names it."""
 
 

@@ -1,0 +1,1 @@
+"""What commands and training share; never in a deployment package."""

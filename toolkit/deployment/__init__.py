@@ -1,0 +1,1 @@
+"""What the packaging script and the deployment call."""

@@ -1,0 +1,1 @@
+"""The training loop, batches, trainable vectors and what both evaluations share."""

@@ -1,0 +1,1 @@
+"""Vector files, and the table seen from the side that writes it."""
