@@ -66,7 +66,9 @@ class Bucket:
     def open_to_readers(self) -> None:
         """Let anyone read every object; refused for a bucket that was not made here."""
         if not self.is_ours():
-            raise CommandError(f"bucket {self.name} is not one that up made, so it is not opened; name another --bucket")
+            raise CommandError(
+                f"bucket {self.name} is not one that up made, so it is not opened; name another --bucket"
+            )
         self._allow_public_policy(True)
         partition = self._session.get_partition_for_region(self._client.meta.region_name)
         objects = f"arn:{partition}:s3:::{self.name}/*"
