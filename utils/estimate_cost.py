@@ -11,7 +11,7 @@ duration measured here is one on Lambda to the extent that the processors are al
 
 The hit rate is that of the data, which `load_test.py` also reads, sent in random order to containers with the cache of
 the functions (`--cache` words) that live for `--life` requests each; so many requests pay for one start. Prices are
-those of `utils/costs.py`, without free tiers.
+those of `toolkit/prices.py` and `toolkit/vectors/prices.py`, without free tiers.
 """
 
 import argparse
@@ -26,10 +26,11 @@ import numpy as np
 
 from inference.tokenizer import tokenize
 from inference.word_vectors import WordVectors
-from toolkit.vectors import prices as costs
-from utils.load_test import Fields, read_requests
-from toolkit.plot import pyplot, save
+from toolkit import prices as costs
 from toolkit.cli import CommandError, run
+from toolkit.plot import pyplot, save
+from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT, largest_item, read_units
+from utils.load_test import Fields, read_requests
 
 PARTS = ("gateway", "Lambda requests", "Lambda time, requests", "Lambda time, starts", "SnapStart restores",
          "DynamoDB reads", "logs")  # fmt: skip
@@ -82,7 +83,7 @@ def per_request(
     uncached = _billed(measured["uncached_seconds"] + measured["read_wait_seconds"])
     warm = (1 - reading) * cached + reading * uncached
     start = measured["restore_seconds"] if snapstart else measured["start_seconds"]
-    units = costs.read_units(costs.largest_item(10, durations["dim"], "float32"))
+    units = read_units(largest_item(10, durations["dim"], "float32"))
     return dict(
         zip(
             PARTS,
@@ -92,7 +93,7 @@ def per_request(
                 costs.DOLLARS_PER_GB_SECOND * gigabytes * warm,
                 costs.DOLLARS_PER_GB_SECOND * gigabytes * start / life,
                 costs.DOLLARS_PER_RESTORED_GB * gigabytes / life if snapstart else 0.0,
-                costs.DOLLARS_PER_READ_UNIT * units * traffic.words * (1 - hit_rate),
+                DOLLARS_PER_READ_UNIT * units * traffic.words * (1 - hit_rate),
                 costs.DOLLARS_PER_LOG_GB * durations["log_bytes"] / 1e9,
             ),
             strict=True,

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from toolkit.vectors import prices as costs
+from toolkit import prices as costs
+from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT, read_units
 from utils.estimate_cost import PARTS, Traffic, main, per_request, replay, snapshot_month
 from toolkit.cli import CommandError
 
@@ -33,14 +34,14 @@ def test_the_parts_are_prices_times_what_was_measured() -> None:
     assert tuple(cost) == PARTS
     assert cost["Lambda time, requests"] == pytest.approx(2 * costs.DOLLARS_PER_GB_SECOND * (0.5 * 0.001 + 0.5 * 0.006))
     assert cost["Lambda time, starts"] == pytest.approx(2 * costs.DOLLARS_PER_GB_SECOND * 1.0 / 100)
-    assert cost["DynamoDB reads"] == pytest.approx(2.5 * 0.5 * costs.DOLLARS_PER_READ_UNIT)  # half a unit a word
+    assert cost["DynamoDB reads"] == pytest.approx(2.5 * 0.5 * DOLLARS_PER_READ_UNIT)  # half a unit a word
     assert cost["logs"] == pytest.approx(1000 / 1e9 * costs.DOLLARS_PER_LOG_GB)
     assert cost["SnapStart restores"] == 0
 
 
 def test_without_cache_every_word_is_read_and_snapstart_pays_by_the_restore() -> None:
     cost = per_request(DURATIONS, "torch", Traffic(10, 0.75, 0.5), life=100, snapstart=True, cache=False)
-    assert cost["DynamoDB reads"] == pytest.approx(10 * 0.5 * costs.DOLLARS_PER_READ_UNIT)
+    assert cost["DynamoDB reads"] == pytest.approx(10 * 0.5 * DOLLARS_PER_READ_UNIT)
     assert cost["Lambda time, requests"] == pytest.approx(2 * costs.DOLLARS_PER_GB_SECOND * 0.006)
     assert cost["Lambda time, starts"] == pytest.approx(2 * costs.DOLLARS_PER_GB_SECOND * 0.1 / 100)
     assert cost["SnapStart restores"] == pytest.approx(2 * costs.DOLLARS_PER_RESTORED_GB / 100)
@@ -49,7 +50,7 @@ def test_without_cache_every_word_is_read_and_snapstart_pays_by_the_restore() ->
 
 @pytest.mark.parametrize(("size", "units"), [(1, 0.5), (4096, 0.5), (4097, 1.0), (8193, 1.5)])
 def test_a_read_counts_in_steps_of_4_kb_and_half_a_unit_each(size: int, units: float) -> None:
-    assert costs.read_units(size) == units
+    assert read_units(size) == units
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from inference import model_file
-from toolkit.cli import open_output, output_file, positive, log
+from toolkit.cli import log, open_output, output_file, positive
 from toolkit.vectors.file import load_vectors, read_vectors
 
 MODES = ("rand", "static", "non-static", "multichannel")
