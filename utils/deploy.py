@@ -24,8 +24,8 @@ from typing import Any
 
 import boto3
 
-from toolkit.deployment.bucket import Bucket
 from toolkit.cli import CommandError, run
+from toolkit.deployment.bucket import Bucket
 from toolkit.deployment.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[1]

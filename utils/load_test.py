@@ -29,8 +29,8 @@ from typing import Any
 import urllib3
 from tqdm import tqdm
 
-from toolkit.plot import pyplot, save
 from toolkit.cli import CommandError, open_output, positive, run
+from toolkit.plot import pyplot, save
 
 PERCENTILES = (50, 90, 99, 99.9)
 TIMINGS = ("t_overall", "t_sent_embedding", "t_inference", "t_load_model")
