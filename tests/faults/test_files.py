@@ -24,9 +24,9 @@ from inference.model_file import ModelFileError
 from inference.word_vectors import WordVectors
 from tests.conftest import ROOT
 from tests.faults.conftest import FULL, size
-from utils import generate_vocab, get_most_frequent_words, word2vec_bin_to_txt
-from toolkit.training import training
 from toolkit.deployment.archive import write_zip
+from toolkit.training import training
+from utils import generate_vocab, get_most_frequent_words, word2vec_bin_to_txt
 
 MODELS = {name: ROOT / f"{name}.model" for name in ("kim_cnn", "sm_cnn")}
 both = pytest.mark.parametrize("name", MODELS)

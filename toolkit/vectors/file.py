@@ -21,7 +21,7 @@ from typing import IO, NamedTuple
 import numpy as np
 import orjson
 
-from inference.word_vectors import KEY_BYTES
+from inference.item_format import KEY_BYTES
 from toolkit.cli import CommandError
 
 SAMPLE_BYTES = 1 << 20  # what is looked at to tell a file's kind

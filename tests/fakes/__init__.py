@@ -1,0 +1,1 @@
+"""What stands in for AWS within a test's process."""
