@@ -14,15 +14,20 @@ from inference.settings import Settings
 from inference.word_vectors import WordVectors
 from tests.conftest import ROOT
 
-KIM: Predict = kim_cnn.predict
-SM: Predict = sm_cnn.predict
+KIM = kim_cnn.predict
+SM = sm_cnn.predict
+PREDICT = {"kim_cnn": KIM, "sm_cnn": SM}
 TIMINGS = {"t_overall", "t_sent_embedding", "t_load_model", "t_inference"}
 
 
-@cache
 def committed(predict: Predict) -> Model:
     """Return the model that is in the repository."""
-    return predict.load(ROOT / f"{predict.ARCHITECTURE}.model")
+    return _committed(predict.ARCHITECTURE)
+
+
+@cache
+def _committed(architecture: str) -> Model:
+    return PREDICT[architecture].load(ROOT / f"{architecture}.model")
 
 
 def service(
@@ -45,7 +50,7 @@ def handler(predict: Predict, client: Any, **options: Any) -> Handler:
     return http_handler(served.answer, served.settings)
 
 
-def reading(predict: Predict, connect: Callable[[], Any], table: str = "word-vectors") -> Handler:
+def uncached(predict: Predict, connect: Callable[[], Any], table: str = "word-vectors") -> Handler:
     """Return the handler of the committed model that reads every word from `table`, by clients that `connect` makes."""
     model, settings = committed(predict), Settings()
     vectors = WordVectors(connect, table, model.vector_length, cache_size=0)

@@ -12,7 +12,7 @@ from inference.dynamodb import read_client
 from inference.gateway import Handler
 from tests.conftest import Cloud
 from tests.faults.proxy import FaultyDynamoDB, faulty_dynamodb
-from tests.serving import KIM, SM, reading
+from tests.serving import KIM, SM, uncached
 
 FULL = os.environ.get("FAULTS") == "full"
 
@@ -49,4 +49,4 @@ def through_the_proxy(
 
 def handlers() -> dict[str, Handler]:
     """Return the handler for requests with the field `input` and `sent1`, each with a new client and no cache."""
-    return {"input": reading(KIM, read_client), "sent1": reading(SM, read_client)}
+    return {"input": uncached(KIM, read_client), "sent1": uncached(SM, read_client)}

@@ -82,5 +82,7 @@ def serve_requests(warm: int, count: int) -> None:
 
 
 if __name__ == "__main__":
-    run = {"words": read_words, "requests": serve_requests}[sys.argv[1]]
-    run(*map(int, sys.argv[2:]))
+    if sys.argv[1] == "words":
+        read_words(int(sys.argv[2]))
+    else:
+        serve_requests(int(sys.argv[2]), int(sys.argv[3]))

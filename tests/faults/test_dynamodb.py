@@ -24,7 +24,6 @@ from tests.faults.proxy import Exchange, Fault, FaultyDynamoDB
 PAIR = {"sent1": "how are glacier caves formed", "sent2": ["the ice facade is 60 m high", "caves zorblax"]}
 SAMPLE = ROOT / "data/glove.6B.50d.sample.txt.gz"
 TIMINGS = ("t_overall", "t_sent_embedding", "t_load_model", "t_inference")
-name_of = {"ids": lambda fault: fault.__name__}
 
 
 def vocabulary() -> list[str]:
@@ -61,7 +60,7 @@ def first_calls(fault: Fault, count: int) -> Any:
     return lambda exchange: None if next(left, None) is None else fault
 
 
-@pytest.mark.parametrize("fault", [*faults.PASSING, faults.signature_expired], **name_of)
+@pytest.mark.parametrize("fault", [*faults.PASSING, faults.signature_expired], ids=lambda fault: fault.__name__)
 def test_a_fault_that_passes_costs_tries_and_changes_no_answer(
     fault: Fault, through_the_proxy: FaultyDynamoDB, caplog: pytest.LogCaptureFixture, answer: Ask
 ) -> None:
@@ -78,7 +77,7 @@ def test_a_call_that_is_not_answered_is_tried_again(through_the_proxy: FaultyDyn
     assert answer(PAIR) == expected
 
 
-@pytest.mark.parametrize("fault", [*faults.PASSING[:-1], *faults.HANGING], **name_of)
+@pytest.mark.parametrize("fault", [*faults.PASSING[:-1], *faults.HANGING], ids=lambda fault: fault.__name__)
 def test_a_fault_that_stays_is_a_503_in_time_with_one_line_in_the_log_and_the_next_request_works(
     fault: Fault, through_the_proxy: FaultyDynamoDB, caplog: pytest.LogCaptureFixture, answer: Ask
 ) -> None:
@@ -95,7 +94,7 @@ def test_a_fault_that_stays_is_a_503_in_time_with_one_line_in_the_log_and_the_ne
     assert answer(PAIR) == expected
 
 
-@pytest.mark.parametrize("fault", faults.LASTING, **name_of)
+@pytest.mark.parametrize("fault", faults.LASTING, ids=lambda fault: fault.__name__)
 def test_a_fault_no_try_can_mend_is_a_500_at_once_with_one_line_in_the_log_and_the_next_request_works(
     fault: Fault, through_the_proxy: FaultyDynamoDB, caplog: pytest.LogCaptureFixture, answer: Ask
 ) -> None:
@@ -178,8 +177,8 @@ def test_a_clock_that_jumps_changes_neither_answer_nor_deadline(
 
 
 def test_no_time_left_is_a_503_without_a_call(through_the_proxy: FaultyDynamoDB, answer: Ask) -> None:
-    calls = []
-    through_the_proxy.fault = calls.append  # type: ignore[assignment]
+    calls: list[Exchange] = []
+    through_the_proxy.fault = calls.append
     assert answer(PAIR, milliseconds=900)[0] == 503
     assert calls == []
 

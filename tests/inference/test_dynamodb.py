@@ -106,7 +106,12 @@ def test_stale_credentials_are_renewed_once(code: str, clock: Clock) -> None:
 
 def test_pauses_grow_with_full_jitter_up_to_their_cap(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[float, float]] = []
-    monkeypatch.setattr(dynamodb.random, "uniform", lambda low, high: asked.append((low, high)) or high / 2)
+
+    def half(low: float, high: float) -> float:
+        asked.append((low, high))
+        return high / 2
+
+    monkeypatch.setattr(dynamodb.random, "uniform", half)
     call, _ = failing(7, error("ThrottlingException"))
     complete(call, [1], clock.now + 100, sleep=clock.sleep)
     assert asked == [(0, high) for high in (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0)]

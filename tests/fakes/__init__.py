@@ -1,1 +1,0 @@
-"""What stands in for AWS within a test's process."""
