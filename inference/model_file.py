@@ -54,9 +54,9 @@ class Model:
         return logits
 
 
-def beside_handler(architecture: str) -> Path:
-    """Return the path of the model file that lies beside the handlers, in a checkout or a deployment package."""
-    model = Path(__file__).parents[1] / f"{architecture}.model"
+def find(folder: Path, architecture: str) -> Path:
+    """Return the path of the model file of `architecture` in `folder`."""
+    model = folder / f"{architecture}.model"
     onnx = model.with_suffix(".onnx")  # in a package without torch, in the model file's place
     return onnx if onnx.exists() and not model.exists() else model
 

@@ -15,6 +15,8 @@ from inference.model_file import Batch, Model
 from inference.settings import Settings
 from inference.word_vectors import WordVectors
 
+ROOT = Path(__file__).parents[1]  # of the package or the checkout, where the handlers and the model files are
+
 
 class Predict(Protocol):
     """What a model's predict.py has."""
@@ -51,7 +53,7 @@ class Service:
     def load(cls, predict: Predict, settings: Settings) -> "Service":
         """Load the model file and make the client that the settings ask for."""
         started = time.perf_counter()
-        model = predict.load(settings.model_path or model_file.beside_handler(predict.ARCHITECTURE))
+        model = predict.load(settings.model_path or model_file.find(ROOT, predict.ARCHITECTURE))
         vectors = WordVectors(dynamodb.read_client, settings.table, model.vector_length, settings.word_cache_size)
         return cls(predict, model, vectors, settings, time.perf_counter() - started)
 
