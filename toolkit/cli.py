@@ -14,6 +14,7 @@ from typing import IO, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from inference.model_file import ModelFileError
+from inference.settings import SettingsError
 from toolkit.atomic_write import atomic_write
 
 
@@ -35,7 +36,7 @@ def run(main: Callable[[], int]) -> NoReturn:
     except OSError as error:
         print(f"{name}: {error.filename}: {error.strerror}" if error.filename else f"{name}: {error}", file=sys.stderr)
         code = 1
-    except (CommandError, ModelFileError, BotoCoreError, ClientError) as error:
+    except (CommandError, ModelFileError, SettingsError, BotoCoreError, ClientError) as error:
         print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
         code = 1
     sys.exit(code)
