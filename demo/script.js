@@ -255,7 +255,7 @@ function callTimes(answer, seconds) {
   const parts = [
     ["lookup", answer.t_sent_embedding],
     ["model", answer.t_inference],
-    ["network", Math.max(0, seconds - answer.t_overall)],
+    ["network", Math.max(0, seconds - (answer.t_overall - answer.t_load_model))],
   ];
   const cold = answer.t_load_model > 0;
   const start = cold ? `cold start, model loaded in ${duration(answer.t_load_model)}` : "warm";
