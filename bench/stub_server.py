@@ -1,7 +1,8 @@
-"""A stand-in for DynamoDB that answers at once and stores nothing: the time of a call is the client's.
+"""A DynamoDB that answers from memory and keeps nothing: what is left of a time is the client's.
 
-It runs in a process of its own, so its CPU time does not count as the client's. BatchGetItem knows every word, in
-tables named `{dim}-{format}`. The vectors are random, with as many digits as GloVe's. BatchWriteItem takes everything.
+It is a process of its own, so that its time is not the client's. BatchGetItem knows every word, in tables named
+`{dim}-{format}`; vectors are random: no time depends on their values, but for those of a list format, written with the
+digits GloVe has. BatchWriteItem takes everything.
 """
 
 import base64
@@ -21,6 +22,9 @@ import numpy as np
 
 from inference.item_format import encode_vector
 
+# Before a handler is imported, which makes its client.
+os.environ.update(AWS_ACCESS_KEY_ID="stub", AWS_SECRET_ACCESS_KEY="stub", AWS_DEFAULT_REGION="us-east-1")
+
 DISTINCT = 64  # vectors the stub has; words share them
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _OPERATION = re.compile(rb"x-amz-target: *\w+\.(\w+)", re.IGNORECASE)
@@ -36,16 +40,11 @@ _TABLE = {
 
 @contextmanager
 def stub_server() -> Iterator[None]:
-    """Serve, and point boto3 at it; make clients inside."""
+    """Serve, and point boto3 at it."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.Process(target=_serve, args=(there,), daemon=True)
     process.start()
-    os.environ.update(
-        AWS_ENDPOINT_URL=f"http://127.0.0.1:{here.recv()}",
-        AWS_ACCESS_KEY_ID="stub",
-        AWS_SECRET_ACCESS_KEY="stub",
-        AWS_DEFAULT_REGION="us-east-1",
-    )
+    os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{here.recv()}"
     try:
         yield
     finally:
@@ -66,17 +65,13 @@ def _converse(connection: socket.socket) -> None:
     while data := connection.recv(1 << 18):
         received += data
         head, end, body = received.partition(b"\r\n\r\n")
-        if end and len(body) == int(_header(_LENGTH, head)):
+        if end and len(body) == int(_LENGTH.search(head)[1]):
             received = b""
-            operation = _header(_OPERATION, head)
-            connection.sendall(_items(body) if operation == b"BatchGetItem" else _same(operation))
+            connection.sendall(_answer(_OPERATION.search(head)[1], body))
 
 
-def _header(pattern: re.Pattern[bytes], head: bytes) -> bytes:
-    found = pattern.search(head)
-    if found is None:
-        raise ValueError(f"no {pattern.pattern!r} in the request")
-    return found[1]
+def _answer(operation: bytes, body: bytes) -> bytes:
+    return _items(body) if operation == b"BatchGetItem" else _same(operation)
 
 
 @cache

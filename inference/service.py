@@ -54,7 +54,14 @@ class Service:
         """Load the model file and make the client that the settings ask for."""
         started = time.perf_counter()
         model = predict.load(settings.model_path or model_file.find(ROOT, predict.ARCHITECTURE))
-        vectors = WordVectors(dynamodb.read_client, settings.table, model.vector_length, settings.word_cache_size)
+        vectors = WordVectors(
+            dynamodb.read_client,
+            settings.table,
+            model.vector_length,
+            settings.word_cache_size,
+            settings.known_word_seconds,
+            settings.unknown_word_seconds,
+        )
         return cls(predict, model, vectors, settings, time.perf_counter() - started)
 
     def answer(self, fields: dict[str, Any], deadline: float) -> dict[str, Any]:

@@ -11,6 +11,8 @@ ENVIRONMENT = {
     "WORD_VECTORS_TABLE": "words",
     "MODEL_PATH": "/opt/m.model",
     "WORD_CACHE_SIZE": "1",
+    "KNOWN_WORD_SECONDS": "5",
+    "UNKNOWN_WORD_SECONDS": "6",
     "CORS_ALLOW_ORIGIN": "https://example.org",
     "LOG_LEVEL": "warning",
     "MAX_BODY_BYTES": "2",
@@ -21,14 +23,14 @@ ENVIRONMENT = {
 
 def test_every_setting_has_a_variable() -> None:
     settings = Settings.from_environment(ENVIRONMENT)
-    assert settings == Settings("words", Path("/opt/m.model"), 1, "https://example.org", "WARNING", 2, 3, 4)
+    assert settings == Settings("words", Path("/opt/m.model"), 1, 5, 6, "https://example.org", "WARNING", 2, 3, 4)
     defaults = Settings()
     assert all(getattr(settings, field.name) != getattr(defaults, field.name) for field in fields(Settings))
 
 
 def test_without_variables_the_defaults_hold() -> None:
     assert Settings.from_environment({}) == Settings()
-    assert Settings() == Settings("word-vectors", None, 10_000, "*", "INFO", 131_072, 128, 256)
+    assert Settings() == Settings("word-vectors", None, 10_000, 3600, 60, "*", "INFO", 131_072, 128, 256)
     assert Settings.from_environment({"MODEL_PATH": ""}).model_path is None
     assert Settings.from_environment({"WORD_CACHE_SIZE": "0"}).word_cache_size == 0
 

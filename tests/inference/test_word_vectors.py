@@ -192,6 +192,39 @@ def test_cached_words_are_not_read_again_known_or_not() -> None:
     assert client.calls == [["a", "x"], ["b"], ["x"]]
 
 
+def test_a_word_uploaded_while_the_function_is_warm_is_known_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1e9]
+    monkeypatch.setattr("inference.word_vectors.time.time", lambda: now[0])
+    table = {"a": 1.0}
+    client = FakeClient(lambda word: one_dimension(table)(word))
+    vectors = reading(client)
+    assert vectors.lookup(["a", "b"]) == {"a": 1, "b": None}
+    table.update(a=2, b=3)
+    now[0] += 59
+    assert vectors.lookup(["a", "b"]) == {"a": 1, "b": None}
+    now[0] += 1
+    assert vectors.lookup(["a", "b"]) == {"a": 1, "b": 3}
+    now[0] += 3539
+    assert vectors.lookup(["a"]) == {"a": 1}
+    now[0] += 1
+    assert vectors.lookup(["a"]) == {"a": 2}
+    assert client.calls == [["a", "b"], ["b"], ["a"]]
+
+
+def test_a_word_read_again_is_the_most_recently_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1e9]
+    monkeypatch.setattr("inference.word_vectors.time.time", lambda: now[0])
+    client = FakeClient(one_dimension({}))
+    vectors = reading(client, cache_size=2)
+    vectors.lookup(["a"])
+    vectors.lookup(["b"])
+    now[0] += 60
+    vectors.lookup(["a"])
+    vectors.lookup(["c"])
+    vectors.lookup(["a"])
+    assert client.calls == [["a"], ["b"], ["a"], ["c"]]
+
+
 def test_without_a_cache_every_request_reads() -> None:
     client = FakeClient(one_dimension({"a": 1}))
     vectors = reading(client, cache_size=0)
