@@ -27,7 +27,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from utils.local_cloud import ROOT, local_cloud
+from toolkit.deployment.local_cloud import ROOT, local_cloud
 
 FLOORS = {"import torch": "import torch", "boto3 client": "import boto3; boto3.client('dynamodb')"}
 PARTS = ("unpack", "import", "client", "model", "request")
