@@ -7,7 +7,7 @@ import argparse
 import statistics
 from pathlib import Path
 
-from inference.word_vectors import FORMATS, encode_vector
+from inference.item_format import FORMATS, encode_vector
 from toolkit.vectors.prices import DOLLARS_PER_WRITE_UNIT, item_size, write_units
 from toolkit.vectors.file import read_vectors
 

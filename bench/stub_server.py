@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from inference.word_vectors import encode_vector
+from inference.item_format import encode_vector
 
 # Before a handler is imported, which makes its client.
 os.environ.update(AWS_ACCESS_KEY_ID="stub", AWS_SECRET_ACCESS_KEY="stub", AWS_DEFAULT_REGION="us-east-1")

@@ -19,7 +19,7 @@ from pathlib import Path
 import boto3
 import numpy as np
 
-from inference.word_vectors import encode_vector
+from inference.item_format import encode_vector
 from toolkit.vectors.file import read_vectors
 from toolkit.vectors.table import create_table
 

@@ -25,7 +25,7 @@ from botocore.config import Config
 from stub_server import stub_server
 from vector_files import write_glove
 
-from inference.word_vectors import encode_vector
+from inference.item_format import encode_vector
 from utils import upload_word_vectors_to_dynamo
 from toolkit.vectors.file import read_vectors
 

@@ -1,3 +1,1 @@
-"""What both Lambda handlers share: gateway, word vectors, model files, tokenizer."""
-
-import inference.libtorch  # noqa: F401  first, as it unpacks in the background while the rest is imported
+"""What runs in Lambda: events, word vectors, model files and the tokenizer; imports nothing above it."""

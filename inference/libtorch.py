@@ -37,14 +37,16 @@ def _unpack() -> int:
     return descriptor
 
 
-def _start() -> "Future[int]":
-    pool = ThreadPoolExecutor(1, thread_name_prefix="unpack-libtorch")
-    unpacking = pool.submit(_unpack)  # zstd and write work without the interpreter's lock
-    pool.shutdown(wait=False)
-    return unpacking
+_unpacking: "Future[int] | None" = None
 
 
-_unpacking: "Future[int] | None" = _start() if COMPRESSED.exists() else None
+def start_unpacking() -> None:
+    """Begin to unpack libtorch_cpu.so in the background, if it came compressed."""
+    global _unpacking
+    if COMPRESSED.exists():
+        pool = ThreadPoolExecutor(1, thread_name_prefix="unpack-libtorch")
+        _unpacking = pool.submit(_unpack)  # zstd and write work without the interpreter's lock
+        pool.shutdown(wait=False)
 
 
 def load() -> None:

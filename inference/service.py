@@ -1,23 +1,100 @@
-"""What a handler serves with, loaded once when the function starts: its model and its word vectors."""
+"""A loaded model with its word vectors: from a request's fields to the answer's, with the seconds each part took."""
 
-import os
+import gc
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
-from inference import dynamodb, gateway, model_file, word_vectors
+import numpy as np
+
+from inference import dynamodb, gateway, model_file, snapstart
+from inference.fields import Request
+from inference.model_file import Batch, Model
+from inference.settings import Settings
+from inference.word_vectors import WordVectors
+
+ROOT = Path(__file__).parents[1]  # of the package or the checkout, where the handlers and the model files are
 
 
-def load(architecture: str) -> tuple[model_file.Model, word_vectors.WordVectors, Iterator[float]]:
-    """Return the model of `architecture`, its word vectors, and, for the first request to take, the seconds it took.
+class Predict(Protocol):
+    """What a model's predict.py has."""
 
-    The environment says which model file and table, and how many words to remember.
-    """
-    started = time.perf_counter()
-    model = model_file.load(model_file.find(architecture), architecture)
-    vectors = word_vectors.WordVectors(
-        dynamodb.dynamodb_client(),
-        os.environ.get("WORD_VECTORS_TABLE", "word-vectors"),
-        model.vector_length,
-        gateway.whole_number("WORD_CACHE_SIZE", 10_000),
-    )
-    return model, vectors, iter([time.perf_counter() - started])
+    ARCHITECTURE: str
+    EXAMPLE: dict[str, Any]  # the fields of a request
+
+    def load(self, path: Path) -> Model:
+        """Read a model file."""
+
+    def read(self, fields: dict[str, Any], settings: Settings) -> Request:
+        """Check a request's fields and split them into words."""
+
+    def batches(
+        self, model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[str, np.ndarray | None]
+    ) -> list[Batch]:
+        """Make the arrays of the forward passes."""
+
+    def answer(self, model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]:
+        """Make the answer's fields of logits."""
+
+
+class Service:
+    """A model and its word vectors, ready to answer."""
+
+    def __init__(
+        self, predict: Predict, model: Model, vectors: WordVectors, settings: Settings, load_seconds: float = 0.0
+    ):
+        """Answer with `model` and `vectors`; the first answer counts the `load_seconds` it took to load them."""
+        self.predict, self.model, self.vectors, self.settings = predict, model, vectors, settings
+        self._load_seconds = load_seconds
+
+    @classmethod
+    def load(cls, predict: Predict, settings: Settings) -> "Service":
+        """Load the model file and make the client that the settings ask for."""
+        started = time.perf_counter()
+        model = predict.load(settings.model_path or model_file.find(ROOT, predict.ARCHITECTURE))
+        vectors = WordVectors(
+            dynamodb.read_client,
+            settings.table,
+            model.vector_length,
+            settings.word_cache_size,
+            settings.known_word_seconds,
+            settings.unknown_word_seconds,
+        )
+        return cls(predict, model, vectors, settings, time.perf_counter() - started)
+
+    def answer(self, fields: dict[str, Any], deadline: float) -> dict[str, Any]:
+        """Return the answer to a request's fields; `deadline`, in seconds of `time.monotonic()`, is for its reads.
+
+        Raises RequestError for what the caller sent, VectorsError when words can't be read.
+        """
+        started = time.perf_counter()
+        request = self.predict.read(fields, self.settings)
+        vectors = self.vectors.lookup((word for words in request.sentences for word in words), deadline)
+        batches = self.predict.batches(self.model, request.sentences, vectors)
+        embedded = time.perf_counter()
+        logits = self.model.logits(batches)
+        inferred = time.perf_counter()
+        load_seconds, self._load_seconds = self._load_seconds, 0.0
+        return {
+            **self.predict.answer(self.model, request, logits),
+            "unknown_words": [word for word, vector in vectors.items() if vector is None],
+            "t_overall": load_seconds + time.perf_counter() - started,
+            "t_sent_embedding": embedded - started,
+            "t_load_model": load_seconds,
+            "t_inference": inferred - embedded,
+        }
+
+
+def make_handler(predict: Predict) -> gateway.Handler:
+    """Start a function: read the settings, load the model, connect; return the handler that Lambda calls."""
+    settings = Settings.from_environment()
+    logging.getLogger("inference").setLevel(settings.log_level)
+    gc.disable()  # What is imported stays: searching it for garbage took a fifth of torch's import.
+    service = Service.load(predict, settings)
+    gc.freeze()  # Later collections leave it out, too.
+    gc.enable()
+    handler = gateway.http_handler(service.answer, settings)
+    snapstart.register(handler, service.vectors.reconnect, predict.EXAMPLE)
+    return handler

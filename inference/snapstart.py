@@ -1,18 +1,18 @@
 """Lambda SnapStart: one real request before the snapshot is taken, fresh connections after it is restored."""
 
+import json
 import random
+from collections.abc import Callable
 from typing import Any
 
-from inference.dynamodb import dynamodb_client
 from inference.gateway import Handler
-from inference.word_vectors import WordVectors
 
 
-def register(handler: Handler, vectors: WordVectors, event: dict[str, Any]) -> None:
+def register(handler: Handler, reconnect: Callable[[], None], example: dict[str, Any]) -> None:
     """Have Lambda call the hooks around a snapshot, where its runtime knows them (Python 3.12 and newer).
 
-    Serving `event` makes lazily loaded code and buffers part of the snapshot; a version that can't serve it
-    is not published.
+    Serving the request `example` makes lazily loaded code and buffers part of the snapshot; a version that can't
+    serve it is not published.
     """
     try:
         from snapshot_restore_py import register_after_restore, register_before_snapshot
@@ -20,12 +20,12 @@ def register(handler: Handler, vectors: WordVectors, event: dict[str, Any]) -> N
         return
 
     def before_snapshot() -> None:
-        answer = handler(event, None)
+        answer = handler({"body": json.dumps(example)}, None)
         if answer["statusCode"] != 200:
             raise RuntimeError(f"the request before the snapshot was answered {answer['statusCode']}: {answer['body']}")
 
     def after_restore() -> None:
-        vectors.client = dynamodb_client()  # connections and credentials of the snapshot may be long dead
+        reconnect()  # connections and credentials of the snapshot may be long dead
         random.seed()  # or all restored functions would back off in step
 
     register_before_snapshot(before_snapshot)

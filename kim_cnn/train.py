@@ -18,11 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inference import model_file
+from inference.settings import Settings
 from kim_cnn.dataset import read_sentences
-from kim_cnn.evaluate import accuracy, cut, predictions, words_of
+from kim_cnn.evaluate import cut, predictions, words_of
 from kim_cnn.model import KimCNN
-from toolkit.training import training
 from toolkit.cli import run
+from toolkit.training import training
+from toolkit.training.metrics import accuracy
+from toolkit.training.options import training_options, training_parser
 
 
 class Data(NamedTuple):
@@ -64,8 +67,9 @@ RECIPES = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    options = training.parse(training.arguments(__doc__ or "", DATASETS, "kim_cnn.model"), argv)
+    options = training_options(training_parser(__doc__ or "", DATASETS, "kim_cnn.model"), argv)
     data, recipe = DATASETS[options.dataset], RECIPES[options.mode]
+    max_words = Settings.from_environment().max_words
     torch.manual_seed(options.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -73,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         read_sentences(options.data / f"stsa.{data.files}.{split}.tsv", len(data.labels))
         for split in ("phrases.train", "train", "dev")
     )
-    train, dev = phrases + recipe.sentences * whole, cut(dev)
+    train, dev = phrases + recipe.sentences * whole, cut(dev, max_words)
     words = training.word_vectors(options, words_of(train), words_of(dev))
     config = {
         "mode": options.mode,
@@ -102,10 +106,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             vectors = F.dropout(words(sentence.to(device)), recipe.vector_dropout)
             yield training.adversarial(partial(loss_of, length=length, label=label), vectors, distance)
 
-    model = model_file.serve(network, config, None)
+    model = model_file.from_module(network, config, None)
 
     def dev_accuracy() -> float:
-        return accuracy(dev, predictions(model, dev, words.table()))
+        return accuracy([sentence.label for sentence in dev], predictions(model, dev, words.table()))
 
     optimizer = torch.optim.Adadelta(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     optimizers = training.optimizers(optimizer, words, recipe.vector_learning_rate)

@@ -18,12 +18,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inference import model_file
+from inference.settings import Settings
 from sm_cnn import overlap
 from sm_cnn.dataset import read_questions
-from sm_cnn.evaluate import cut, map_mrr, scores, words_of
+from sm_cnn.evaluate import cut, scores, words_of
 from sm_cnn.model import SMCNN
-from toolkit.training import training
 from toolkit.cli import run
+from toolkit.training import training
+from toolkit.training.metrics import map_mrr
+from toolkit.training.options import training_options, training_parser
 
 
 class Recipe(NamedTuple):
@@ -73,18 +76,19 @@ def begin_with_containment(network: SMCNN, variance: float) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = training.arguments(__doc__ or "", RECIPES, "sm_cnn.model")
+    parser = training_parser(__doc__ or "", RECIPES, "sm_cnn.model")
     parser.add_argument("--no-features", action="store_true", help="leave the overlap features out")
-    options = training.parse(parser, argv)
+    options = training_options(parser, argv)
     recipe = RECIPES[options.dataset]
     if options.no_features:
         # The words are all there is then, and are soon learnt by heart: hide some of them, train for longer, average.
         longer = recipe.epochs * 3 // 2
         recipe = recipe._replace(word_dropout=0.2, weight_decay=1e-4, epochs=longer, averaged=True, checks=4)
+    max_words = Settings.from_environment().max_words
     torch.manual_seed(options.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
-    train, dev = read_questions(options.data / recipe.train), cut(read_questions(options.data / recipe.dev))
+    train, dev = read_questions(options.data / recipe.train), cut(read_questions(options.data / recipe.dev), max_words)
     words = training.word_vectors(options, words_of(train), words_of(dev))
     config = {
         "mode": options.mode,
@@ -124,10 +128,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 inputs.append(features[batch].to(device))
             yield F.cross_entropy(network(*inputs), labels[batch].to(device))
 
-    model = model_file.serve(network, config, carried)
+    model = model_file.from_module(network, config, carried)
 
     def dev_scores() -> tuple[float, float]:
-        return map_mrr(dev, scores(model, dev, words.table()))
+        return map_mrr([question.labels for question in dev], scores(model, dev, words.table()))
 
     optimizer = torch.optim.Adam(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     optimizers = training.optimizers(optimizer, words, recipe.vector_learning_rate)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from moto import mock_aws
 
-from inference.word_vectors import encode_vector
+from inference.item_format import encode_vector
 from toolkit.deployment.local_cloud import local_cloud
 
 ROOT = Path(__file__).parents[1]

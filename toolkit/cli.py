@@ -1,12 +1,10 @@
-"""What the scripts share: one line for an error, whole files or none, progress for eyes only."""
+"""What every command shares: its parser, errors as one line, text files in and out."""
 
 import argparse
 import contextlib
-import gzip
 import io
 import os
 import sys
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, NoReturn
@@ -15,34 +13,46 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from inference.model_file import ModelFileError
 from toolkit.atomic_write import atomic_write
+from toolkit.compression import DamagedFileError, compress, open_decompressed
 
 
 class CommandError(Exception):
-    """What stops a script; the message says what to do."""
+    """Stops a command with exit code 1; the message says what to do."""
+
+
+def program() -> str:
+    """Return what the user typed to run this command: `NAME.py`, or `python -m PACKAGE.NAME`."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)  # only `python -m` sets it
+    return f"python -m {spec.name.removesuffix('.__main__')}" if spec else Path(sys.argv[0]).name
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser whose --help shows a module's docstring as it is, with its examples."""
+    return argparse.ArgumentParser(program(), None, description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Run a script's `main` and exit: 1 with one line on stderr for a failure, 130 for Ctrl-C."""
-    name = Path(sys.argv[0]).name
+    """Run a command's `main` and exit: 1 with one line on stderr for a failure, 130 for Ctrl-C."""
+    name = program()
     try:
         code = main()
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         code = 130
-    except BrokenPipeError:  # as in `script | head`
+    except BrokenPipeError:  # as in `command | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as error:
         print(f"{name}: {error.filename}: {error.strerror}" if error.filename else f"{name}: {error}", file=sys.stderr)
         code = 1
-    except (CommandError, ModelFileError, BotoCoreError, ClientError) as error:
+    except (CommandError, DamagedFileError, ModelFileError, BotoCoreError, ClientError) as error:
         print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
         code = 1
     sys.exit(code)
 
 
 def output_file(name: str) -> Path:
-    """Return the path of a file to be written, for argparse: refused before any work if its folder is not there."""
+    """Return the path of a file to write, for argparse: refused before any work if its folder is not there."""
     path = Path(name)
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")
@@ -61,35 +71,34 @@ def positive(text: str) -> int:
 
 
 def log(line: str) -> None:
-    """Tell the user at once what happens."""
+    """Print a line to stderr at once."""
     print(line, file=sys.stderr, flush=True)
 
 
 def read_lines(name: str | Path) -> Iterator[str]:
-    """Yield the lines of a UTF-8 text file, gzipped or not, without their ends; of stdin when `name` is `-`.
+    """Yield the lines of a UTF-8 text file, compressed or not, without their ends; of stdin when `name` is `-`.
 
-    Raises CommandError, naming file and line, for what is not UTF-8 and for a broken gzip file.
+    Raises CommandError, naming file and line, for what is not UTF-8; DamagedFileError for a damaged compressed file.
     """
     number = 0
-    try:
-        with contextlib.ExitStack() as stack:
-            if str(name) == "-":
-                name, lines = "stdin", sys.stdin.buffer
-            else:
-                lines = stack.enter_context(Path(name).open("rb"))
-                if lines.peek(2)[:2] == b"\x1f\x8b":
-                    lines = stack.enter_context(gzip.GzipFile(fileobj=lines))
-            for number, line in enumerate(lines, 1):  # noqa: B007
+    with contextlib.ExitStack() as stack:
+        if str(name) == "-":
+            name, lines = "stdin", sys.stdin.buffer
+        else:
+            lines = stack.enter_context(open_decompressed(Path(name)))
+        for number, line in enumerate(lines, 1):
+            try:
                 yield line.decode().rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise CommandError(f"{name}, line {number}: not UTF-8 ({error.reason})") from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise CommandError(f"{name}: broken gzip file, is it cut short? ({error})") from None
+            except UnicodeDecodeError as error:
+                raise CommandError(f"{name}, line {number}: not UTF-8 ({error.reason})") from None
 
 
 def read_wordlist(path: Path) -> list[str]:
-    """Return the distinct words of a file with one a line, in its order; raise CommandError when there are none."""
-    words = list(dict.fromkeys(line for line in read_lines(path) if line))
+    """Return the distinct words of a file with one a line, in its order, without white space at their ends.
+
+    Raises CommandError when there are none.
+    """
+    words = list(dict.fromkeys(word for line in read_lines(path) if (word := line.strip())))
     if not words:
         raise CommandError(f"{path}: no words in it; expected one a line")
     return words
@@ -97,17 +106,16 @@ def read_wordlist(path: Path) -> list[str]:
 
 @contextlib.contextmanager
 def open_output(name: str | Path) -> Iterator[IO[str]]:
-    """Open a UTF-8 text file for writing, gzipped if named .gz, `-` for stdout.
-
-    It stands under its name whole or not at all, and is the same bytes for the same text.
-    """
+    """Open a UTF-8 text file to write atomically, compressed if named .gz, .bz2 or .xz; `-` is stdout."""
     if str(name) == "-":
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
         yield sys.stdout
         sys.stdout.flush()
         return
     path = Path(name)
-    with atomic_write(path) as file:
-        packed = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if path.suffix == ".gz" else file
-        with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text:
-            yield text
+    with (
+        atomic_write(path) as file,
+        compress(file, path.suffix) as stream,
+        io.TextIOWrapper(stream, encoding="utf-8", newline="\n") as text,
+    ):
+        yield text

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from inference.word_vectors import BATCH_KEYS, FORMATS, KEY_BYTES, decode_vector
+from inference.item_format import FORMATS, KEY_BYTES, decode_vector
+from inference.word_vectors import BATCH_KEYS
 from toolkit.vectors import prices as costs
 from toolkit.vectors import bulk_import
 from toolkit.vectors import table as vector_table

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from inference import model_file
-from kim_cnn import evaluate, train
-from toolkit.training.training import MODES
+from inference.model_file import Model
+from kim_cnn import evaluate, predict, train
+from toolkit.training.options import MODES
 from toolkit.vectors.file import read_vectors
 
 GOOD, BAD, FILLER = ["fine", "great", "lovely"], ["awful", "poor", "dull"], ["film", "the", "plot", "is"]
@@ -63,7 +63,7 @@ def test_every_mode_learns_and_evaluates_to_what_training_printed(
     name, accuracy = measured.split()
     assert name == "accuracy"
     assert float(accuracy) > 0.8  # chance is 0.5
-    loaded = model_file.load(model, "kim_cnn")
+    loaded = predict.load(model)
     assert loaded.config["labels"] == ["negative", "positive"]
     assert loaded.config["channels"] == (2 if mode == "multichannel" else 1)
 
@@ -101,7 +101,7 @@ def test_ctrl_c_keeps_the_best_epoch_so_far(
 
     predictions = train.predictions
 
-    def remember(model: model_file.Model, *rest: object) -> np.ndarray:
+    def remember(model: Model, *rest: object) -> np.ndarray:
         states.append(predictions(model, *rest))
         return states[-1]
 
@@ -111,7 +111,7 @@ def test_ctrl_c_keeps_the_best_epoch_so_far(
     arguments = ["--data", str(data), "--dataset", "sst-2", "--vectors", str(data / "vectors.txt"), "--quiet"]
     assert train.main([*arguments, "--epochs", "9", "--output", str(path)]) == 130
     dev = evaluate.read_sentences(data / "stsa.binary.dev.tsv", 2)
-    model = model_file.load(path, "kim_cnn")
+    model = predict.load(path)
     vectors = dict(read_vectors(data / "vectors.txt"))
     np.testing.assert_array_equal(predictions(model, dev, vectors), states[1])
 

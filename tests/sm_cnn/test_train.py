@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from inference import model_file
-from sm_cnn import evaluate, train
+from sm_cnn import evaluate, predict, train
 from sm_cnn.model import SMCNN
-from toolkit.training.training import MODES
+from toolkit.training.options import MODES
 from toolkit.vectors.file import VectorFileError
 
 TOPICS = ["glacier", "cave", "paris", "river", "engine", "violin", "comet", "bridge"]
@@ -63,7 +62,7 @@ def test_every_mode_learns_and_evaluates_to_what_training_printed(
 
 
 def test_without_features_nothing_of_them_is_in_the_model(data: Path) -> None:
-    model = model_file.load(run(data, "--no-features"), "sm_cnn")
+    model = predict.load(run(data, "--no-features"))
     assert model.overlap is None
     assert model.config["features"] is False
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.word_vectors import FORMATS, decode_vector
+from inference.item_format import FORMATS, decode_vector
 
 
 @pytest.fixture(autouse=True)

@@ -186,5 +186,7 @@ def test_layers_of_neither_model_are_named(tmp_path: Path, monkeypatch: pytest.M
     module = QAModel()
     del module.conv_q
     old = pickle_whole(module, tmp_path / "old.model", monkeypatch)
-    with pytest.raises(CommandError, match="neither SM-CNN nor Kim CNN: its layers are combined_feature_vector, conv_a"):
+    with pytest.raises(
+        CommandError, match="neither SM-CNN nor Kim CNN: its layers are combined_feature_vector, conv_a"
+    ):
         main([str(old), str(tmp_path / "new.model")])

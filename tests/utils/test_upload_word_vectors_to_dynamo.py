@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from inference.word_vectors import FORMATS, WordVectors, decode_vector, encode_vector
+from inference.item_format import FORMATS, decode_vector, encode_vector
+from inference.word_vectors import WordVectors
 from toolkit.vectors import table as vector_table
 from toolkit.cli import CommandError
 from utils.upload_word_vectors_to_dynamo import main, same_vector

@@ -8,7 +8,7 @@ from typing import Any
 import urllib3
 from tqdm import tqdm
 
-from inference.gateway import MAX_BODY_BYTES, MAX_SENTENCES
+from inference.settings import Settings
 from toolkit.cli import CommandError
 
 CONCURRENCY = 8
@@ -19,8 +19,8 @@ def body(fields: dict[str, Any]) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode()
 
 
-def split(texts: Iterable[str], other_bytes: int) -> Iterator[list[str]]:
-    """Yield `texts` in lists that each fit a request: as few as its limits on sentences and bytes allow.
+def split(texts: Iterable[str], other_bytes: int, settings: Settings) -> Iterator[list[str]]:
+    """Yield `texts` in lists that each fit a request: as few as the bounds on sentences and bytes allow.
 
     `other_bytes` is the size of the request's body with an empty list.
     """
@@ -28,7 +28,7 @@ def split(texts: Iterable[str], other_bytes: int) -> Iterator[list[str]]:
     size = other_bytes
     for text in texts:
         more = len(json.dumps(text, ensure_ascii=False).encode()) + len(", ")
-        if group and (len(group) == MAX_SENTENCES or size + more > MAX_BODY_BYTES):
+        if group and (len(group) == settings.max_sentences or size + more > settings.max_body_bytes):
             yield group
             group, size = [], other_bytes
         group.append(text)

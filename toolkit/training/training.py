@@ -12,11 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from inference import model_file
-from toolkit.cli import open_output, output_file, positive, log
+from toolkit.cli import log, open_output
+from toolkit.training.model_writer import write_model
 from toolkit.vectors.file import load_vectors, read_vectors
-
-MODES = ("rand", "static", "non-static", "multichannel")
 
 
 class WordVectors(nn.Module):
@@ -243,35 +241,6 @@ def write(
 ) -> None:
     """Write the model file and, when asked for, the vectors."""
     state = {name: value.cpu() for name, value in network.state_dict().items()}
-    model_file.save(options.output, architecture, config, state, overlap)
+    write_model(options.output, architecture, config, state, overlap)
     if options.export_vectors:
         export_vectors(options.export_vectors, words.table(), words.channels, options.vectors)
-
-
-def arguments(description: str, datasets: Iterable[str], output: str) -> argparse.ArgumentParser:
-    """Return the command line of both train.py."""
-    datasets = list(datasets)
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the data set's files")
-    parser.add_argument("--dataset", choices=datasets, default=datasets[0], help=f"which (default: {datasets[0]})")
-    parser.add_argument("--vectors", type=Path, metavar="FILE", help="word vectors: text, .gz or .bin")
-    parser.add_argument("--mode", choices=MODES, default="static", help="which vectors are trained (default: static)")
-    parser.add_argument("--dim", type=positive, default=50, help="numbers a vector, for mode rand (default: 50)")
-    parser.add_argument("--epochs", type=positive, help="how many, instead of the recipe's")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same model (default: 1)")
-    parser.add_argument("--output", type=output_file, default=output, metavar="FILE", help=f"(default: {output})")
-    parser.add_argument("--export-vectors", type=output_file, metavar="FILE", help="trained vectors, word2vec text")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
-    return parser
-
-
-def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the arguments, once they fit together; exits with code 2 if they don't."""
-    options = parser.parse_args(argv)
-    if (options.mode == "rand") == (options.vectors is not None):
-        parser.error("mode rand takes no --vectors" if options.vectors else f"mode {options.mode} needs --vectors")
-    if options.mode == "static" and options.export_vectors:
-        parser.error("mode static trains no vectors: upload the file given as --vectors")
-    if options.mode != "static" and not options.export_vectors:
-        parser.error(f"mode {options.mode} trains vectors: name a file for them with --export-vectors")
-    return options

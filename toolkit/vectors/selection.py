@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from inference.word_vectors import encode_vector
+from inference.item_format import encode_vector
 from toolkit.vectors.file import BadLineError, Record, VectorFile
 
 BAD_LINES_SHOWN = 20

@@ -21,7 +21,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from inference.dynamodb import insert_body
-from inference.word_vectors import BACKOFF_BASE, CONNECTION_ERRORS, KEY_BYTES, TRANSIENT_ERRORS
+from inference.item_format import KEY_BYTES
+from inference.word_vectors import BACKOFF_BASE, CONNECTION_ERRORS, TRANSIENT_ERRORS
 from toolkit.cli import CommandError
 
 BATCH_ITEMS = 25  # most items BatchWriteItem takes

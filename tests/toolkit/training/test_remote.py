@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from toolkit.training.remote import post_all
 from toolkit.cli import CommandError
+from toolkit.training.remote import post_all
 
 Reply = Callable[[dict[str, Any]], tuple[int, Any]]
 

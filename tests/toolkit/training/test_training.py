@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.training.training import MODES, Averaged, WordVectors, adversarial, batches, export_vectors, optimizers, pad
+from toolkit.training.options import MODES
+from toolkit.training.training import Averaged, WordVectors, adversarial, batches, export_vectors, optimizers, pad
 from toolkit.vectors.file import VectorFileError, load_vectors, read_vectors
 
 GIVEN = {"a": np.array([1, 2], np.float32), "b": np.array([3, 4], np.float32), "dev-only": np.ones(2, np.float32)}

@@ -1,20 +1,25 @@
 """The vector reader: real files of each kind, words and values of every sort, bad lines named."""
 
+import bz2
 import gzip
+import lzma
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
+from gensim.test.utils import datapath
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolkit.compression import DamagedFileError
 from toolkit.vectors.file import BadLineError, VectorFile, VectorFileError, parse_numbers, read_vectors
 
-SAMPLE = Path(__file__).parents[2] / "data/glove.6B.50d.sample.txt.gz"
+SAMPLE = Path(__file__).parents[3] / "data/glove.6B.50d.sample.txt.gz"
 
 Write = Callable[..., Path]
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -44,11 +49,12 @@ def test_reads_binary_files_as_gensim_does(tmp_path: Path, newline: bytes) -> No
     assert np.array_equal(np.array(list(found.values())), expected.vectors)
 
 
-def test_reads_the_same_packed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_reads_the_same_compressed(tmp_path: Path, compress: Any) -> None:
     path = write_binary(tmp_path / "vectors", {"a": np.array([1.5, -2]), "b": np.array([0, 1e-30])})
-    packed = tmp_path / "packed.bin.gz"
-    packed.write_bytes(gzip.compress(path.read_bytes()))
-    assert [word for word, _ in read_vectors(packed)] == ["a", "b"]
+    compressed = tmp_path / "of_any_name"
+    compressed.write_bytes(compress(path.read_bytes()))
+    assert [word for word, _ in read_vectors(compressed)] == ["a", "b"]
 
 
 @pytest.mark.skipif("SERVERLESS_INFERENCE_DATA" not in os.environ, reason="needs the data sets")
@@ -88,9 +94,71 @@ def test_takes_spaces_at_line_ends_and_windows_line_ends(tmp_path: Path) -> None
     assert [(word, vector.tolist()) for word, vector in read_vectors(path)] == [("a", [1, 2]), ("b", [3, 4])]
 
 
+@pytest.mark.parametrize("beginning", ["2\t2\n", "2  2\n", " 2 2 \n", "\ufeff2 2\n", "\ufeff", "", "2 2\r\n"])
+@pytest.mark.parametrize("ending", ["", "\n", "\n\r\n"])
+def test_takes_blank_lines_at_the_end_and_any_spelling_of_the_header(
+    tmp_path: Path, beginning: str, ending: str
+) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text(f"{beginning}a 1 2\nb 3 4\n{ending}", encoding="utf-8", newline="")
+    assert [(word, vector.tolist()) for word, vector in read_vectors(path)] == [("a", [1, 2]), ("b", [3, 4])]
+
+
+BAD_WORDS = {b"caf\xe9": "the word b'caf\\xe9' is not UTF-8", b"\xff\xfe": "is not UTF-8", b"a\tb": "a tab in the word"}
+
+
+@pytest.mark.parametrize("header", [True, False], ids=["word2vec", "GloVe"])
+@pytest.mark.parametrize("spelling", ["%.4f", "%.6f", "%.5g"])
+@pytest.mark.parametrize("dim", [2, 5, 10, 50, 300])
+def test_one_bad_word_does_not_make_text_binary_wherever_it_stands(
+    tmp_path: Path, dim: int, spelling: str, header: bool
+) -> None:
+    rng = np.random.default_rng(dim)
+    rows = [" ".join(spelling % value for value in row) for row in rng.normal(size=(300, dim)).tolist()]
+    path = tmp_path / "vectors.txt"
+    for place, (word, reason) in zip((0, 1, 299), BAD_WORDS.items(), strict=True):
+        words = [f"w{number}".encode() for number in range(300)]
+        words[place] = word
+        lines = [name + b" " + row.encode() + b"\n" for name, row in zip(words, rows, strict=True)]
+        path.write_bytes(b"300 %d\n" % dim * header + b"".join(lines))
+        file = VectorFile(path)
+        assert (file.binary, file.dim) == (False, dim)
+        good = 0
+        for record in file.records():
+            if record.number == place + 1 + header:
+                with pytest.raises(BadLineError, match=f"line {record.number}: .*" + re.escape(reason)):
+                    file.parse(record)
+            else:
+                file.parse(record)
+                good += 1
+        assert good == 299
+
+
+def test_a_control_character_is_part_of_a_word_as_in_gensim(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_bytes(b"2 3\na\x01b 1 2 3\nc 4 5 6\n")
+    assert [word for word, _ in read_vectors(path)] == KeyedVectors.load_word2vec_format(path).index_to_key
+
+
+def test_reads_a_real_file_with_words_that_are_not_utf8() -> None:
+    path = Path(datapath("pang_lee_polarity_fasttext.vec"))
+    expected = KeyedVectors.load_word2vec_format(path, unicode_errors="ignore")
+    file, found, bad = VectorFile(path), {}, []
+    for record in file.records():
+        try:
+            word, vector = file.parse(record)
+            found[word] = vector
+        except BadLineError:
+            bad.append(record.number)
+    assert bad == [150, 284, 435, 444, 1573]
+    assert len(found) == 1689
+    assert all(np.array_equal(vector, expected[word]) for word, vector in found.items())
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
+        ("w\t1 2 3", "a tab in the word"),
         ("bad 1 2", "2 values, not 3"),
         ("bad 1 2 3 4", "4 values, not 3"),
         ("bad 1 x 3", "'x' is not a number"),
@@ -116,8 +184,8 @@ def test_names_file_and_line_of_a_bad_line(vector_file: Write, line: str, reason
 
 def test_a_word_that_is_not_utf8_is_a_bad_line(tmp_path: Path) -> None:
     path = tmp_path / "vectors.txt"
-    path.write_bytes(b"a 1 2\n" * 300_000 + b"\xff\xfe 1 2\n")
-    with pytest.raises(BadLineError, match=r"line 300001: the word .* is not UTF-8"):
+    path.write_bytes(b"word 1.000000 2.000000\n" * 50_000 + b"\xff\xfe 1 2\n")
+    with pytest.raises(BadLineError, match=r"line 50001: the word .* is not UTF-8"):
         list(read_vectors(path))
 
 
@@ -141,6 +209,9 @@ def test_a_bad_word_of_a_binary_file_is_named_by_its_number(tmp_path: Path) -> N
         b"3 2\na 1 2\nb 3 4\n",  # a line too few
         b"1 2\na 1 2\nb 3 4\n",  # a line too many
         b"2 2\na \x00\x00\x80\x3f\x00\x00\x80\x3fb \x00\x00",
+        b"word\t1 2 3\nother\t4 5 6\n",  # a tab behind the word
+        b"the 23135851162\nof 13151942776\n",  # counts
+        b"2 3\na 1 2\nb 3 4\n",  # a header that says other dimensions
     ],
 )
 def test_refuses_other_and_cut_files(tmp_path: Path, content: bytes) -> None:
@@ -150,10 +221,60 @@ def test_refuses_other_and_cut_files(tmp_path: Path, content: bytes) -> None:
         list(read_vectors(path))
 
 
-def test_refuses_a_cut_gzip_file(tmp_path: Path) -> None:
-    path = tmp_path / "cut.txt.gz"
-    path.write_bytes(SAMPLE.read_bytes()[:-5000])
-    with pytest.raises(VectorFileError, match=r"cut\.txt\.gz: broken gzip file"):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"PK\x03\x04" + bytes(50), "a zip archive; unzip it first: unzip "),
+        (gzip.compress(gzip.compress(b"a 1 2\n")), "compressed twice"),
+        (Path(datapath("lee_fasttext_new.bin")).read_bytes(), r"a fastText model; .*word2vec_bin_to_txt\.py"),
+        (
+            Path(datapath("word2vec_pre_kv_py3")).read_bytes(),
+            r"a Python pickle, .*word2vec_bin_to_txt\.py .*--unpickle",
+        ),
+        (
+            Path(datapath("word2vec_pre_kv_sep_py3.syn0.npy")).read_bytes(),
+            "numbers of a gensim model, without its words",
+        ),
+    ],
+    ids=["zip", "gz in gz", "fastText", "gensim", "npy"],
+)
+def test_a_file_of_another_kind_says_which_and_how_to_convert_it(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(VectorFileError, match=message):
+        VectorFile(path)
+
+
+BINARY = b"2 2\n" + b"a " + np.array([1, 2], "<f4").tobytes() + b"%b" + np.array([3, 4], "<f4").tobytes() + b"%b"
+
+
+@pytest.mark.parametrize(
+    ("second", "rest", "reason"),
+    [
+        (b"b\nc ", b"", r"word 2: a line end in the word b'b\\nc'"),
+        (b"\n\nb ", b"", "word 2: a line end in the word"),
+        (b"b ", b"c " + bytes(8), "goes on behind the last of the 2 words"),
+        (b"b ", b"\n ", "goes on behind the last of the 2 words"),
+    ],
+)
+def test_a_binary_file_with_a_line_end_in_a_word_or_bytes_left_over_is_an_error(
+    tmp_path: Path, second: bytes, rest: bytes, reason: str
+) -> None:
+    path = tmp_path / "v.bin"
+    path.write_bytes(BINARY % (second, rest))
+    with pytest.raises(VectorFileError, match=reason) as error:
+        list(read_vectors(path))
+    assert not isinstance(error.value, BadLineError)  # not to be skipped
+    path.write_bytes(BINARY % (b"\nb ", b"\n"))
+    assert [word for word, _ in read_vectors(path)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("damage", [lambda data: data[:-100], lambda data: data[:900] + bytes(100) + data[1000:]])
+def test_refuses_a_damaged_compressed_file(tmp_path: Path, compress: Any, damage: Any) -> None:
+    path = tmp_path / "cut.txt"
+    path.write_bytes(damage(compress(gzip.decompress(SAMPLE.read_bytes())[:10_000])))
+    with pytest.raises(DamagedFileError, match=r"cut\.txt: damaged compressed file"):
         list(read_vectors(path))
 
 

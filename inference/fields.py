@@ -1,0 +1,83 @@
+"""The fields of a request: checked, within the bounds of the settings, and split into words."""
+
+from typing import Any, NamedTuple
+
+from inference.settings import Settings
+from inference.tokenizer import tokenize
+
+
+class RequestError(Exception):
+    """What the caller sent can't be answered; the message says what is wrong and what would be right."""
+
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None):
+        """Answer with HTTP `status`, `message`, and extra `headers`."""
+        super().__init__(message)
+        self.status, self.headers = status, headers or {}
+
+
+class Request(NamedTuple):
+    """The texts of a request; those of SM-CNN begin with the question."""
+
+    texts: list[str]
+    sentences: list[list[str]]  # the words of each text
+    is_list: bool  # whether the caller sent a list, and gets lists back
+
+
+def text_field(fields: dict[str, Any], name: str, settings: Settings) -> Request:
+    """Return field `name`, a string; raise RequestError when it is not one, empty or over a bound."""
+    text = _text(_field(fields, name), name, "a string", settings)
+    return Request([text], [_words(text, name, settings)], False)
+
+
+def texts_field(fields: dict[str, Any], name: str, settings: Settings) -> Request:
+    """Return field `name`, a string or a list of strings; raise RequestError as `text_field` does."""
+    value = _field(fields, name)
+    if not isinstance(value, list):
+        text = _text(value, name, "a string or a list of strings", settings)
+        return Request([text], [_words(text, name, settings)], False)
+    if not value:
+        raise RequestError(400, f"{name} is an empty list; send at least one string")
+    if len(value) > settings.max_sentences:
+        raise RequestError(400, f"{name} has {len(value)} strings; send at most {settings.max_sentences} a request")
+    texts = [_text(item, f"{name}[{index}]", "a string", settings) for index, item in enumerate(value)]
+    if sum(map(_bytes, texts)) > settings.max_body_bytes:
+        raise too_large(name, settings)
+    return Request(texts, [_words(text, f"{name}[{index}]", settings) for index, text in enumerate(texts)], True)
+
+
+def too_large(name: str, settings: Settings) -> RequestError:
+    """Return the error of a body or field that is over the bound."""
+    return RequestError(413, f"{name} is over {settings.max_body_bytes} bytes; send less at a time")
+
+
+def json_type(value: Any) -> str:
+    """Return what a JSON value is, with its article."""
+    names = {str: "a string", bool: "a boolean", dict: "an object", list: "a list", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _field(fields: dict[str, Any], name: str) -> Any:
+    if name not in fields:
+        raise RequestError(400, f"no field {name!r} in the request; send it as JSON")
+    return fields[name]
+
+
+def _text(value: Any, name: str, expected: str, settings: Settings) -> str:
+    if not isinstance(value, str):
+        raise RequestError(400, f"{name} is {json_type(value)}; send {expected}")
+    if _bytes(value) > settings.max_body_bytes:  # in a direct invocation, which has no body to measure
+        raise too_large(name, settings)
+    return value
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))  # JSON can spell a lone surrogate
+
+
+def _words(text: str, name: str, settings: Settings) -> list[str]:
+    words = tokenize(text)
+    if not words:
+        raise RequestError(400, f"{name} is empty; send a sentence")
+    if len(words) > settings.max_words:
+        raise RequestError(400, f"{name} has {len(words)} words; send at most {settings.max_words} a sentence")
+    return words

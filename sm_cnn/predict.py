@@ -1,0 +1,81 @@
+"""SM-CNN from words to scores: the one way, which the handler and evaluate.py both take."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from inference import model_file
+from inference.fields import Request, text_field, texts_field
+from inference.model_file import Batch, Model, ModelFileError
+from inference.settings import Settings
+from inference.word_vectors import by_length, embed
+from sm_cnn import overlap
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ARCHITECTURE = "sm_cnn"
+EXAMPLE = {"sent1": "how are glacier caves formed", "sent2": "the ice facade is approximately 60 m high"}
+
+
+def build(config: dict[str, Any]) -> "nn.Module":
+    """Make the PyTorch module that `config` describes."""
+    from sm_cnn.model import SMCNN  # here, as a package for ONNX Runtime has no torch
+
+    return SMCNN.from_config(config)
+
+
+def load(path: Path) -> Model:
+    """Read the model file at `path`; raise ModelFileError if it is not one of an SM-CNN.
+
+    Refuses a model whose overlap features can't be computed: at the start, not at every request.
+    """
+    model = model_file.load(path, ARCHITECTURE, build)
+    if bool(model.config.get("features")) != (model.overlap is not None):
+        raise ModelFileError(f"{path}: config and overlap do not fit: features but no data for them, or the reverse")
+    if model.overlap is not None:
+        try:
+            if not np.isfinite(overlap.features(model.overlap, ["word"], [["word"]])).all():
+                raise ValueError("features that are not finite numbers")
+        except Exception as error:
+            raise ModelFileError(f"{path}: overlap can't be used ({type(error).__name__}: {error})") from error
+    return model
+
+
+def read(fields: dict[str, Any], settings: Settings) -> Request:
+    """Return the texts of `sent1`, a string, and `sent2`, a string or a list; raise RequestError as needed."""
+    question, answers = text_field(fields, "sent1", settings), texts_field(fields, "sent2", settings)
+    return Request(question.texts + answers.texts, question.sentences + answers.sentences, answers.is_list)
+
+
+def batches(model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[str, np.ndarray | None]) -> list[Batch]:
+    """Return the arrays of the forward passes, each over answers of like length; a row of logits an answer.
+
+    `sentences` are the question and its answers.
+    """
+    question, *answers = sentences
+    asked, asked_lengths = embed([question], vectors, model.vector_length)
+    features = None if model.overlap is None else overlap.features(model.overlap, question, answers)
+    groups = []
+    for rows in by_length(answers):
+        answer, lengths = embed([answers[row] for row in rows], vectors, model.vector_length)
+        inputs = {"question": asked, "question_lengths": asked_lengths, "answer": answer, "answer_lengths": lengths}
+        groups.append((rows, inputs if features is None else {**inputs, "features": features[rows]}))
+    return groups
+
+
+def answer(model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]:
+    """Return the answer's fields for `logits` (answers, 2): score and probability of each pair, ranking of a list."""
+    question, *answers = request.texts
+    probability = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))  # softmax of two classes
+    fields: dict[str, Any] = {
+        "sent1": question,
+        "sent2": answers if request.is_list else answers[0],
+        "score": logits.tolist(),
+        "probability": probability.tolist() if request.is_list else float(probability[0]),
+    }
+    if request.is_list:
+        fields["ranking"] = np.argsort(-probability, kind="stable").tolist()
+    return fields
