@@ -154,7 +154,7 @@ def dev_accuracy(model: TrainedModel, dev: Sequence[Sentence]) -> float:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    options = training_options(training_parser(__doc__ or "", DATASETS, "kim_cnn.model"), argv)
+    options = training_options(training_parser(__doc__, DATASETS, "kim_cnn.model"), argv)
     recipe = RECIPES[options.mode]
     recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
     torch.manual_seed(options.seed)

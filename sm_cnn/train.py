@@ -156,7 +156,7 @@ def dev_map_mrr(model: TrainedModel, dev: Sequence[Question]) -> tuple[float, fl
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = training_parser(__doc__ or "", RECIPES, "sm_cnn.model")
+    parser = training_parser(__doc__, RECIPES, "sm_cnn.model")
     parser.add_argument("--no-features", action="store_true", help="leave the overlap features out")
     options = training_options(parser, argv)
     recipe = RECIPES[options.dataset]
