@@ -4,9 +4,8 @@
     python bench/cold_start.py build/torch/kim_cnn.zip build/onnx/kim_cnn.zip > bench/results/cold_start.txt
 
 Every round starts each package once, and as floors the two imports that a PyTorch function needs, so that ratios hold
-on a busy machine. `stub_server.py` stands in for DynamoDB. Packages are unzipped before, as Lambda does before a process
-starts, and a first round that fills the page cache does not count. A library that a package lacks is looked for on the
-PYTHONPATH.
+on a busy machine. `stub_server.py` stands in for DynamoDB. Packages are unzipped before, as Lambda does before it starts
+a process; the first round, which fills the page cache, does not count. The folders of PYTHONPATH come after a package.
 
 Prints medians in seconds: `total` is `python` (the interpreter), `load` (importing the handler, which loads the model)
 and `request`. `CPU` is of all threads. `client` is a new DynamoDB client once all is imported, as after a SnapStart
@@ -41,7 +40,15 @@ def start(python: str, folder: Path) -> dict[str, float]:
     """Start the function of an unzipped package; return its figures."""
     handler = next(folder.glob("*_handler.py")).stem
     path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
-    command = [python, "-S", "-B", ONE_START, handler, str(time.monotonic()), json.dumps(EVENTS[handler])]
+    command: list[str | Path] = [
+        python,
+        "-S",
+        "-B",
+        ONE_START,
+        handler,
+        str(time.monotonic()),
+        json.dumps(EVENTS[handler]),
+    ]
     environment = {**os.environ, "PYTHONPATH": path, "WORD_VECTORS_TABLE": "50-float32"}
     figures: dict[str, float] = json.loads(
         subprocess.run(command, env=environment, check=True, capture_output=True).stdout
@@ -58,24 +65,26 @@ def main() -> None:
     python = str(Path(sys.base_prefix) / "bin" / Path(sys.executable).resolve().name)  # without the packages of .venv
     runs: dict[str, list[dict[str, float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as temporary, stub_server():
+        folders = {}
         for package in options.packages:
+            name = f"{package.parent.name}/{package.stem}"
+            folders[name] = Path(temporary) / name
             with zipfile.ZipFile(package) as archive:
-                archive.extractall(Path(temporary) / package)
+                archive.extractall(folders[name])
         for counted in tqdm(range(-1, options.rounds), disable=None, unit="round"):
             figures = {}
             for name, code in FLOORS.items():
                 began = time.monotonic()
                 subprocess.run([sys.executable, "-c", code], check=True)
                 figures[name] = {"total": time.monotonic() - began}
-            for package in options.packages:
-                figures[f"{package.parent.name}/{package.stem}"] = start(python, Path(temporary) / package)
-            for name, each in figures.items():
-                if counted >= 0:
-                    runs[name].append(each)
+            for name, folder in folders.items():
+                figures[name] = start(python, folder)
+            for name in figures if counted >= 0 else ():
+                runs[name].append(figures[name])
     floors = sum(statistics.median(run["total"] for run in runs[name]) for name in FLOORS)
     print(f"{'':<20}" + "".join(f"{column:>9}" for column in COLUMNS) + f"{'÷ floors':>10}")
-    for name, each in runs.items():
-        medians = {column: statistics.median(run[column] for run in each) for column in each[0]}
+    for name, counted_runs in runs.items():
+        medians = {c: statistics.median(run[c] for run in counted_runs) for c in counted_runs[0]}
         cells = (f"{medians[column]:.{0 if column == 'MB' else 3}f}" if column in medians else "" for column in COLUMNS)
         print(f"{name:<20}" + "".join(f"{cell:>9}" for cell in cells) + f"{medians['total'] / floors:>10.2f}")
 

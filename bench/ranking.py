@@ -17,6 +17,8 @@ from stub_server import stub_server
 
 import kim_cnn.predict
 import sm_cnn.predict
+from inference.model_file import Model
+from inference.service import Predict
 
 TEXTS, ROUNDS = 100, 9
 
@@ -32,16 +34,16 @@ def main() -> None:
     question = workload.pairs()[0][0]
     answers = (list(dict.fromkeys(answer for _, answer in workload.pairs())) * TEXTS)[:TEXTS]
     texts = (workload.sentences() * TEXTS)[:TEXTS]
-    ranking = [{"sent1": question, "sent2": answer} for answer in answers], {"sent1": question, "sent2": answers}
-    listing = [{"input": text} for text in texts], {"input": texts}
-    cases = {
+    ranking = [{"sent1": question, "sent2": each} for each in (*answers, answers)]
+    listing = [{"input": each} for each in (*texts, texts)]
+    cases: dict[str, tuple[Predict, Model, list[dict[str, Any]]]] = {
         "SM-CNN 50-d": (sm_cnn.predict, workload.committed(sm_cnn.predict), ranking),
         "Kim CNN 50-d": (kim_cnn.predict, workload.committed(kim_cnn.predict), listing),
         "Kim CNN 300-d": (kim_cnn.predict, workload.random_weights(kim_cnn.predict, dim=300), listing),
     }
     rows = []
     with stub_server():
-        for name, (predict, model, (alone, together)) in cases.items():
+        for name, (predict, model, (*alone, together)) in cases.items():
             print(name, file=sys.stderr)
             for cache, size in (("no", 0), ("yes", 100_000)):
                 call = workload.function(predict, model, f"{model.vector_length}-float32", size)

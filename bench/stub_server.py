@@ -76,7 +76,11 @@ def _answer(operation: bytes, body: bytes) -> bytes:
 
 @cache
 def _same(operation: bytes) -> bytes:
-    return _packed({b"BatchWriteItem": {"UnprocessedItems": {}}, b"DescribeTable": {"Table": _TABLE}}[operation])
+    answers: dict[bytes, dict[str, Any]] = {
+        b"BatchWriteItem": {"UnprocessedItems": {}},
+        b"DescribeTable": {"Table": _TABLE},
+    }
+    return _packed(answers[operation])
 
 
 @cache

@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def committed(predict: Predict) -> Model:
     return predict.load(ROOT / f"{predict.ARCHITECTURE}.model")
 
 
-def random_weights(predict: Predict, **sizes: int) -> Model:
+def random_weights(predict: Any, **sizes: int) -> Model:
     """Return a model like the project's, but of other sizes and with random weights: only its speed counts."""
     model = committed(predict)
     config = {**model.config, **sizes}
@@ -85,7 +85,7 @@ def function(
     return call
 
 
-def measure(ways: dict[str, Sequence[Callable[[], Any]]], rounds: int) -> dict[str, tuple[float, float]]:
+def measure(ways: Mapping[str, Sequence[Callable[[], Any]]], rounds: int) -> dict[str, tuple[float, float]]:
     """Return mean (CPU, wall) milliseconds of each way's calls; the ways take turns, after a round that does not count.
 
     The machine's other work can only add to a time, so each call's estimate is the least of its `rounds`.

@@ -38,8 +38,8 @@ ANSWERS = [
 @pytest.fixture(scope="module")
 def urls(cloud: Cloud) -> Iterator[dict[str, str]]:
     """Both committed models deployed."""
-    names = ["--stack", "evaluation", "--bucket", "evaluation-packages"]
-    packages = ["--sm-cnn", cloud.packages["sm_cnn"], "--kim-cnn", cloud.packages["kim_cnn"]]
+    names: list[str | Path] = ["--stack", "evaluation", "--bucket", "evaluation-packages"]
+    packages: list[str | Path] = ["--sm-cnn", cloud.packages["sm_cnn"], "--kim-cnn", cloud.packages["kim_cnn"]]
     ran = cloud.run(ROOT / "utils/deploy.py", "up", *names, *packages)
     yield dict(line.split(" ") for line in ran.stdout.splitlines())
     cloud.run(ROOT / "utils/deploy.py", "down", "--yes", *names)

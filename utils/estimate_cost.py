@@ -5,9 +5,9 @@
 
 The durations file is JSON: `memory_mb`, `dim`, `log_bytes` per request, and under `packages` for each package
 `start_seconds` (a cold start, to its first answer), `restore_seconds` (the same from a SnapStart snapshot),
-`cached_seconds` and `uncached_seconds` (a warm request with every word in the cache, and with none),
-`read_wait_seconds` (what DynamoDB takes to answer) and `commands` (how they were measured). Durations measured on
-another machine hold on Lambda as far as the processors are alike.
+`cached_seconds` and `uncached_seconds` (a warm request with every word in the cache, and with none) and
+`read_wait_seconds` (what DynamoDB takes to answer). Durations measured on another machine hold on Lambda as far as the
+processors are alike.
 
 The requests of --data (in the forms of `load_test.py`) go in random order to containers that live for --life requests
 each: that gives the cache hit rate, and shares the cost of a start. Prices are without free tiers.

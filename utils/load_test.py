@@ -33,7 +33,7 @@ from toolkit.cli import CommandError, open_output, positive, run
 from toolkit.plot import pyplot, save
 from toolkit.traffic import Fields, read_requests
 
-PERCENTILES = {"p50": 50, "p90": 90, "p99": 99, "p99.9": 99.9}
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 TIMINGS = ("t_overall", "t_sent_embedding", "t_inference", "t_load_model")
 
 
@@ -108,13 +108,13 @@ def summary(level: Level) -> dict[str, Any]:
 
 def distribution(values: Sequence[float]) -> dict[str, float]:
     """Return mean, nearest-rank percentiles and maximum of `values`."""
-    ranks = np.percentile(values, list(PERCENTILES.values()), method="inverted_cdf")
-    return {"mean": float(np.mean(values)), **dict(zip(PERCENTILES, ranks.tolist(), strict=True)), "max": max(values)}
+    ranks = np.quantile(values, list(QUANTILES.values()), method="inverted_cdf")
+    return {"mean": float(np.mean(values)), **dict(zip(QUANTILES, ranks.tolist(), strict=True)), "max": max(values)}
 
 
 def table(levels: Sequence[dict[str, Any]]) -> str:
     """Return the figures for people, latencies in milliseconds."""
-    columns = ["mean", *PERCENTILES]
+    columns = ["mean", *QUANTILES]
     rows = [["clients", "requests/s", *columns, "server", "cold", "errors"]]
     for level in levels:
         row = [str(level["concurrency"]), f"{level['throughput']:.1f}"]
@@ -135,7 +135,7 @@ def plot(levels: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     answered = [level for level in levels if "latency" in level]
     clients = [level["concurrency"] for level in answered]
     figure, (left, right) = pyplot().subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    for name in reversed(PERCENTILES):
+    for name in reversed(QUANTILES):
         left.plot(clients, [1e3 * level["latency"][name] for level in answered], marker="o", label=name)
     server = [1e3 * level["server"]["t_overall"]["p50"] for level in answered if "t_overall" in level["server"]]
     if len(server) == len(clients):

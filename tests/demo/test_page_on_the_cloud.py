@@ -1,4 +1,4 @@
-"""The demo page against the local cloud: put in a bucket by utils/deploy.py, and served by `make serve`."""
+"""The demo page on the local cloud: in a bucket, by utils/deploy.py, and served by `make serve`."""
 
 import os
 import signal
@@ -23,8 +23,8 @@ NAMES = ["--stack", "with-page"]
 
 @pytest.fixture(scope="module")
 def page_url(cloud: Cloud) -> Iterator[str]:
-    """Both models and the page deployed; where the page is."""
-    packages = ["--sm-cnn", cloud.packages["sm_cnn"], "--kim-cnn", cloud.packages["kim_cnn"]]
+    """Deploy both models and the page; yield the URL of the page."""
+    packages: list[str | Path] = ["--sm-cnn", cloud.packages["sm_cnn"], "--kim-cnn", cloud.packages["kim_cnn"]]
     ran = cloud.run(DEPLOY, "up", *NAMES, *packages, "--page")
     yield dict(line.split(" ", 1) for line in ran.stdout.splitlines())["PageUrl"]
     cloud.run(DEPLOY, "down", "--yes", *NAMES)
@@ -58,7 +58,7 @@ def test_only_invented_words_of_the_samples_are_unknown(page: Page, page_url: st
     expect(page.locator("#kim_cnn mark")).to_have_text(["snarkleberry"])
 
 
-def test_an_error_of_the_api_is_shown_and_the_keyboard_mends_it(page: Page, page_url: str) -> None:
+def test_an_error_of_the_api_is_shown_and_can_be_corrected_by_keyboard(page: Page, page_url: str) -> None:
     page.goto(page_url)
     page.get_by_label("Sentence", exact=True).fill("word " * 257)
     page.keyboard.press("Enter")
@@ -87,7 +87,7 @@ def test_the_curl_command_works_in_a_shell(page: Page, page_url: str) -> None:
     assert f'"label": "{page.locator(".label").inner_text()}"'.lower() in ran.stdout.lower()
 
 
-def test_the_world_reads_the_page_and_nothing_else(cloud: Cloud, page_url: str) -> None:
+def test_anyone_can_read_the_page_and_nothing_else(cloud: Cloud, page_url: str) -> None:
     with urllib.request.urlopen(page_url) as answer:
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     endpoint = cloud.environment["AWS_ENDPOINT_URL"]
@@ -117,7 +117,14 @@ def test_down_removes_the_page_and_its_bucket(cloud: Cloud) -> None:
 def test_make_serve_prints_where_the_page_is_and_ends_clean(page: Page, tmp_path: Path) -> None:
     """The command of the Makefile: upload, package, deploy, both sample requests, then the page until Ctrl-C."""
     port = free_port()
-    command = [sys.executable, ROOT / "utils/local_cloud.py", "--port", str(port), "--log", tmp_path / "log"]
+    command: list[str | Path] = [
+        sys.executable,
+        ROOT / "utils/local_cloud.py",
+        "--port",
+        str(port),
+        "--log",
+        tmp_path / "log",
+    ]
     process = subprocess.Popen(
         [*command, "--", "utils/demo.sh", "--stay"],
         cwd=ROOT,

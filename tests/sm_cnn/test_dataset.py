@@ -1,6 +1,7 @@
 """TrecQA and WikiQA folders: pairs become questions, and a broken folder is an error that names file and line."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ PAIRS = [
 ]
 
 
-def write(folder: Path, pairs: list[tuple[str, ...]] = PAIRS) -> Path:
+def write(folder: Path, pairs: Sequence[tuple[str, ...]] = PAIRS) -> Path:
     folder.mkdir(exist_ok=True)
     for name, column in zip(("id.txt", "a.toks", "b.toks", "sim.txt"), zip(*pairs, strict=True), strict=True):
         (folder / name).write_text("".join(f"{field}\n" for field in column))
