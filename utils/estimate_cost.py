@@ -25,7 +25,6 @@ import numpy as np
 from toolkit import cli
 from toolkit.cli import CommandError, run
 from toolkit.plot import pyplot, save
-from toolkit.traffic import Reads, read_requests, replay
 from toolkit.prices import (
     DOLLARS_PER_API_REQUEST,
     DOLLARS_PER_GB_SECOND,
@@ -36,6 +35,7 @@ from toolkit.prices import (
     DOLLARS_PER_SNAPSHOT_GB_SECOND,
     HOURS_PER_MONTH,
 )
+from toolkit.traffic import Reads, read_requests, replay
 from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT, largest_item, read_units
 
 SERVER_MONTH = DOLLARS_PER_SERVER_HOUR * HOURS_PER_MONTH
@@ -122,9 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     parser.add_argument("durations", type=Path, metavar="DURATIONS", help="measured durations, JSON as above")
     parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="the requests, as for load_test.py")
-    parser.add_argument(
-        "--life", type=int, default=100, metavar="N", help="requests a container serves (default: 100)"
-    )
+    parser.add_argument("--life", type=int, default=100, metavar="N", help="requests a container serves (default: 100)")
     parser.add_argument("--cache", type=int, default=10_000, metavar="WORDS", help="WORD_CACHE_SIZE (default: 10000)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw cost a month, .svg or .png")
     options = parser.parse_args(argv)
