@@ -4,7 +4,10 @@ PYTHON ?= python3
 PORT ?= 4566
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
-SAM := .venv/sam/bin
+SAM_VENV := .venv/sam
+# From the index that pip is set up for; uv itself is the first that the lock file holds.
+UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX-$${PIP_INDEX_URL-$$($(BIN)/pip config get global.index-url 2>/dev/null)}}" $(BIN)/uv --quiet
+INSTALL_UV = sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt && $(BIN)/pip install -qq --require-hashes -r .venv/uv.txt
 RUN_LOCALLY := $(BIN)/python utils/local_cloud.py --port $(PORT) --
 
 VERSION = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -46,7 +49,7 @@ package: .venv/installed
 
 deploy: .venv/installed
 	@for model in sm_cnn kim_cnn; do utils/create_deployment_package.sh $$model || exit 1; done
-	$(BIN)/python utils/deploy.py up
+	$(BIN)/python utils/deploy.py up --sm-cnn build/sm_cnn.zip --kim-cnn build/kim_cnn.zip
 
 # SERVERLESS_INFERENCE_DATA names the folder of the data sets (docs/training.md).
 bench: .venv/installed
@@ -56,47 +59,48 @@ bench: .venv/installed
 	$(BIN)/python bench/growth.py build > build/growth.md
 	@cat build/warm_request.md build/ranking.md build/growth.md
 
-lint: .venv/installed $(SAM)/sam
+lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/cfn-lint template.yaml
-	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(SAM)/sam validate --lint --template template.yaml
+	AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template template.yaml
 
 clean:
 	rm -rf .venv build *.egg-info
 
-# torch first, from PyTorch's index of CPU builds: elsewhere the Linux build brings gigabytes of CUDA along.
-# Where that index can't be reached, pip's own configuration decides.
-.venv/installed: requirements.lock requirements.txt pyproject.toml
+# uv installs what is locked. torch comes by pip meanwhile, from PyTorch's index of CPU builds: elsewhere the Linux build
+# brings gigabytes of CUDA along. Where that index can't be reached, pip's own configuration decides, as it does for uv.
+.venv/installed: requirements.lock requirements-sam.lock requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@command -v curl >/dev/null || { echo "curl is needed: install it first" >&2; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "venv is needed: on Debian, apt-get install python3-venv" >&2; exit 1; }
 	@echo "installing into .venv"
 	@torch=$$(grep '^torch==' requirements.txt); \
-		$(BIN)/pip install -qq --retries 1 --timeout 10 --no-deps --index-url $(TORCH_INDEX) $$torch 2>/dev/null || \
-		$(BIN)/pip install -qq --no-deps $$torch
-	@$(BIN)/pip install -qq --require-hashes --no-deps -r requirements.lock
-	@$(BIN)/pip install -qq --no-deps -e .
+	{ $(BIN)/pip install -qq --no-compile --no-deps --retries 1 --timeout 10 --index-url $(TORCH_INDEX) $$torch 2>/dev/null || \
+		$(BIN)/pip install -qq --no-compile --no-deps $$torch; } & torch_pid=$$!; \
+	$(INSTALL_UV) && $(UV) pip install --python $(BIN)/python --no-deps --require-hashes -r requirements.lock && \
+	$(UV) pip install --python $(BIN)/python --no-deps -e . && \
+	$(UV) venv --allow-existing --python $(BIN)/python $(SAM_VENV) && \
+	$(UV) pip install --python $(SAM_VENV)/bin/python --require-hashes -r requirements-sam.lock && \
+	wait $$torch_pid
+	@printf '#!/bin/sh\nSAM_CLI_TELEMETRY=0 exec "%s/sam" "$$@"\n' '$(CURDIR)/$(SAM_VENV)/bin' > $(BIN)/sam
+	@chmod +x $(BIN)/sam
 	@touch $@
-
-# In an environment of its own, as it pins another boto3.
-$(SAM)/sam: .venv/installed
-	@$(PYTHON) -m venv .venv/sam
-	@.venv/sam/bin/pip install -qq aws-sam-cli==1.170.0
 
 # torch is not in the lock, as its builds differ from index to index; what only its CUDA builds want is left out.
 CUDA := cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvshmem-cu13 triton
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock"
 lock: .venv/installed
-	@$(PYTHON) -m venv .venv/uv
-	@.venv/uv/bin/pip install -qq uv==0.13.9
-	@printf '%s\n' $(CUDA) > .venv/uv/excluded.txt
-	.venv/uv/bin/uv pip compile requirements-dev.txt --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-package torch --excludes .venv/uv/excluded.txt --no-annotate \
-		--custom-compile-command "make lock" --output-file requirements.lock
+	@printf '%s\n' $(CUDA) > .venv/excluded.txt
+	$(LOCK) requirements-dev.txt --no-emit-package torch --excludes .venv/excluded.txt --output-file requirements.lock
+	$(LOCK) requirements-sam.txt --output-file requirements-sam.lock
 
 audit: .venv/installed
 	@$(PYTHON) -m venv .venv/audit
 	@.venv/audit/bin/pip install -qq pip-audit==2.10.1
 	.venv/audit/bin/pip-audit --requirement requirements.lock --disable-pip
+	.venv/audit/bin/pip-audit --requirement requirements-sam.lock --disable-pip

@@ -1,4 +1,4 @@
-"""Lambda entry point, SM-CNN: {"sent1": a question, "sent2": an answer or a list of answers} ─► how relevant each is."""
+"""Lambda entry point, SM-CNN: {"sent1": a question, "sent2": an answer or a list of them} ─► how relevant each is."""
 
 from inference import libtorch
 

@@ -1,18 +1,18 @@
 """Time cold starts: a new process each, from its start to its first answer, packages side by side.
 
-Word vectors come from the local cloud, with the sample of GloVe. Every round starts each package once, and as floors
-the two imports that no PyTorch function goes without, so that ratios hold on a busy machine. Packages are unzipped
-before, as Lambda has done when a process starts; files are in the page cache, as a first round is not counted.
+    make package   # builds for this machine's Python
+    python bench/cold_start.py build/torch/kim_cnn.zip build/onnx/kim_cnn.zip > bench/results/cold_start.txt
 
-Medians in seconds. `unpack` is the wait for libtorch_cpu.so, `import` all modules, `client` making the DynamoDB
-client, `model` reading the model file, `request` the first request; the rest of `total` is Python's own start. MB of
-memory: the process at its peak, and libtorch_cpu.so unpacked to memory.
+Every round starts each package once, and as floors the two imports that a PyTorch function needs, so that ratios hold
+on a busy machine. `stub_server.py` stands in for DynamoDB. Packages are unzipped before, as Lambda does before it
+starts a process; the first round, which fills the page cache, does not count. The folders of PYTHONPATH come after a
+package.
 
-Example:
-  python bench/cold_start.py build/torch/kim_cnn.zip build/onnx/kim_cnn.zip --rounds 9
+Prints medians in seconds: `total` is `python` (the interpreter), `load` (importing the handler, which loads the model)
+and `request`. `CPU` is of all threads. `client` is a new DynamoDB client once all is imported, as after a SnapStart
+restore. `MB` is the process's peak of memory.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -22,75 +22,74 @@ import tempfile
 import time
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
+from stub_server import stub_server
 from tqdm import tqdm
 
-from utils.local_cloud import ROOT, local_cloud
+from toolkit import cli
 
+ONE_START = Path(__file__).with_name("one_start.py")
+EVENTS = {
+    "sm_handler": {"sent1": "how are glacier caves formed", "sent2": "the ice facade is approximately 60 m high"},
+    "kim_handler": {"input": "this is a very good movie"},
+}
 FLOORS = {"import torch": "import torch", "boto3 client": "import boto3; boto3.client('dynamodb')"}
-PARTS = ("unpack", "import", "client", "model", "request")
-COLUMNS = ("total", *PARTS, "resident", "unpacked")
+COLUMNS = ("total", "python", "load", "request", "CPU", "client", "MB")
 
 
-def unzip(packages: list[Path], folder: Path) -> Iterator[tuple[str, str, Path]]:
-    """Yield a name, the handler and the unzipped folder of each package."""
-    for number, package in enumerate(packages):
-        task = folder / str(number)
-        with zipfile.ZipFile(package) as archive:
-            archive.extractall(task)
-        yield f"{package.parent.name}/{package.stem}", next(task.glob("*_handler.py")).stem, task
+def start(python: str, folder: Path) -> dict[str, float]:
+    """Start the function of an unzipped package; return its figures."""
+    handler = next(folder.glob("*_handler.py")).stem
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    command: list[str | Path] = [
+        python,
+        "-S",
+        "-B",
+        ONE_START,
+        handler,
+        str(time.monotonic()),
+        json.dumps(EVENTS[handler]),
+    ]
+    environment = {**os.environ, "PYTHONPATH": path, "WORD_VECTORS_TABLE": "50-float32"}
+    figures: dict[str, float] = json.loads(
+        subprocess.run(command, env=environment, check=True, capture_output=True).stdout
+    )
+    return figures
 
 
-def main() -> int:
-    """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    """Measure; print the table."""
+    parser = cli.parser(__doc__)
     parser.add_argument("packages", nargs="+", type=Path, metavar="ZIP", help="packages for this machine's Python")
     parser.add_argument("--rounds", type=int, default=9, help="starts of each that count (default: 9)")
-    parser.add_argument("--port", type=int, default=4599, help="where the local cloud listens (default: 4599)")
-    arguments = parser.parse_args()
-    seconds: dict[str, list[dict[str, float]]] = defaultdict(list)
-    with (
-        tempfile.TemporaryDirectory() as temporary,
-        local_cloud(arguments.port, Path(temporary) / "log") as environment,
-    ):
-        folder = Path(temporary)
-        boto3 = folder / "boto3"  # what Lambda's runtime brings
-        pins = [line for line in (ROOT / "requirements.txt").read_text().split() if line.startswith("boto3==")]
-        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "install", "--target", boto3, *pins, pins[0].replace("boto3", "botocore")], check=True)
-        upload = [sys.executable, ROOT / "utils/upload_word_vectors_to_dynamo.py", "--create-table"]
-        sample = ROOT / "data/glove.6B.50d.sample.txt.gz"
-        subprocess.run([*upload, sample, "word-vectors"], env=environment, check=True, capture_output=True)
-        starts = list(unzip(arguments.packages, folder))
-        interpreter = str(Path(sys.base_prefix) / "bin" / Path(sys.executable).resolve().name)
-        for round_number in tqdm(range(arguments.rounds + 1), disable=None, unit="round"):
+    options = parser.parse_args()
+    python = str(Path(sys.base_prefix) / "bin" / Path(sys.executable).resolve().name)  # without the packages of .venv
+    runs: dict[str, list[dict[str, float]]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as temporary, stub_server():
+        folders = {}
+        for package in options.packages:
+            name = f"{package.parent.name}/{package.stem}"
+            folders[name] = Path(temporary) / name
+            with zipfile.ZipFile(package) as archive:
+                archive.extractall(folders[name])
+        for counted in tqdm(range(-1, options.rounds), disable=None, unit="round"):
+            figures = {}
             for name, code in FLOORS.items():
                 began = time.monotonic()
-                subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-                if round_number:
-                    seconds[name].append({"total": time.monotonic() - began})
-            for name, handler, task in starts:
-                result = subprocess.run(
-                    [interpreter, "-S", "-B", ROOT / "bench/one_start.py", handler, str(time.monotonic())],
-                    env={**environment, "PYTHONPATH": f"{task}{os.pathsep}{boto3}"},
-                    check=True,
-                    stdout=subprocess.PIPE,
-                )
-                if round_number:
-                    seconds[name].append(json.loads(result.stdout))
-    median = {
-        name: {column: statistics.median(run.get(column, 0.0) for run in runs) for column in COLUMNS}
-        for name, runs in seconds.items()
-    }
-    floor = sum(median[name]["total"] for name in FLOORS)
-    print(f"{'':<20}" + "".join(f"{column:>10}" for column in COLUMNS) + f"{'÷ floors':>10}")
-    for name, row in median.items():
-        cells = "".join(f"{row[column]:>10.{0 if column in COLUMNS[-2:] else 3}f}" for column in COLUMNS)
-        print(f"{name:<20}{cells}{row['total'] / floor:>10.2f}")
-    return 0
+                subprocess.run([sys.executable, "-c", code], check=True)
+                figures[name] = {"total": time.monotonic() - began}
+            for name, folder in folders.items():
+                figures[name] = start(python, folder)
+            for name in figures if counted >= 0 else ():
+                runs[name].append(figures[name])
+    floors = sum(statistics.median(run["total"] for run in runs[name]) for name in FLOORS)
+    print(f"{'':<20}" + "".join(f"{column:>9}" for column in COLUMNS) + f"{'÷ floors':>10}")
+    for name, counted_runs in runs.items():
+        medians = {c: statistics.median(run[c] for run in counted_runs) for c in counted_runs[0]}
+        cells = (f"{medians[column]:.{0 if column == 'MB' else 3}f}" if column in medians else "" for column in COLUMNS)
+        print(f"{name:<20}" + "".join(f"{cell:>9}" for cell in cells) + f"{medians['total'] / floors:>10.2f}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,17 +1,15 @@
-"""How a request's time and memory grow: with a sentence's words, candidates, the cache and the table's vocabulary.
+"""Measure how a request's time grows with its words and candidates, and a cache's hit rate and memory with its size.
 
     SERVERLESS_INFERENCE_DATA=data python bench/growth.py bench/results > bench/results/growth.md
 
-Draws `growth.svg` into the folder and prints the figures. CPU time in the function, SM-CNN 50-d; `bench/workload.py`
-says what stands in for DynamoDB. It has no real index, so of the vocabulary only what the function sees of it is
-measured: words drawn evenly from as many as the table is said to have. Memory is what Python and numpy
-allocate for the request or the cache (tracemalloc), not what PyTorch does.
+Draws `growth.svg` into the folder and prints the figures: SM-CNN 50-d, CPU time in the function. Memory is what Python
+and numpy allocate for the request or the cache (tracemalloc), without what PyTorch does.
 """
 
 import random
 import sys
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,103 +17,86 @@ from typing import Any
 import workload
 from stub_server import stub_server
 
-import sm_handler
-from inference.dynamodb import dynamodb_client
+import sm_cnn.predict
+from inference.dynamodb import read_client
 from inference.word_vectors import WordVectors
-from utils.estimate_cost import replay
 from toolkit.plot import pyplot, save
+from toolkit.traffic import replay
 
 ROUNDS, TABLE = 40, "50-float32"
 LENGTHS = (1, 4, 16, 64, 128, 256)
 CANDIDATES = (1, 2, 4, 8, 16, 32, 64, 128)
 CACHED = (100, 1_000, 10_000, 100_000)
-VOCABULARIES = (1_000, 10_000, 100_000, 1_000_000)
 
 
-def words(count: int, vocabulary: int = 10_000, seed: int = 0) -> str:
-    """Return a text of `count` words drawn evenly from a vocabulary."""
-    return " ".join(f"w{number}" for number in random.Random(seed).choices(range(vocabulary), k=count))
+def text(count: int, seed: int = 0) -> str:
+    """Return a text of `count` words drawn evenly from 10,000."""
+    return " ".join(f"w{number}" for number in random.Random(seed).choices(range(10_000), k=count))
 
 
-def cpu(call: Callable[[Any], Any], fields: Any) -> float:
-    """Return the milliseconds of CPU time of a request, the least of many."""
-    return 1e3 * workload.measure({"": [partial(call, fields)]}, ROUNDS)[""][0]
+def cpu(call: Callable[[Any], Any], requests: Sequence[dict[str, Any]]) -> list[float]:
+    """Return the milliseconds of CPU time of each request, the least of many."""
+    return [workload.measure({"": [partial(call, fields)]}, ROUNDS)[""][0] for fields in requests]
 
 
-def allocated(call: Callable[[], Any]) -> int:
-    """Return the peak of bytes that a call allocates."""
+def allocated(call: Callable[[], Any]) -> float:
+    """Return the peak of MB that a call allocates."""
     tracemalloc.start()
     call()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return peak
+    return peak / 1e6
 
 
 def hit_rate_and_memory(size: int) -> tuple[float, float]:
     """Return the hit rate of a cache of `size` words on the pairs, in random order, and its MB when it is full."""
     requests = [{"sent1": question, "sent2": answer} for question, answer in workload.pairs()]
     random.Random(0).shuffle(requests)
-    vectors = WordVectors(dynamodb_client(), TABLE, 50, size)
+    vectors = WordVectors(read_client, TABLE, 50, size)
     full = [f"w{number}" for number in range(size)]
-    megabytes = allocated(lambda: [vectors.lookup(full[start : start + 100]) for start in range(0, size, 100)]) / 1e6
+    megabytes = allocated(lambda: [vectors.lookup(full[start : start + 100]) for start in range(0, size, 100)])
     return replay(requests, len(requests), size).hit_rate, megabytes
 
 
 def main() -> None:
     """Measure, print, draw."""
     folder = Path(sys.argv[1])
-    model = workload.model("sm_cnn", 50)
+    model = workload.committed(sm_cnn.predict)
+    question = text(8)
+    by_length = [{"sent1": question, "sent2": text(length)} for length in LENGTHS]
+    by_candidates = [{"sent1": question, "sent2": [text(25, n) for n in range(many)]} for many in CANDIDATES]
     with stub_server():
-        cached = workload.prepare(sm_handler, model, TABLE, 1_000_000)
-        question = words(8)
-        lengths = {
-            name: [cpu(call, {"sent1": question, "sent2": words(length)}) for length in LENGTHS]
-            for name, call in (("cached", cached), ("no cache", workload.prepare(sm_handler, model, TABLE, 0)))
+        calls = {
+            "cached": workload.function(sm_cnn.predict, model, TABLE, 1_000_000),
+            "no cache": workload.function(sm_cnn.predict, model, TABLE, 0),
         }
-        candidates = {
-            name: [
-                cpu(call, {"sent1": question, "sent2": [words(25, seed=n) for n in range(many)]}) for many in CANDIDATES
-            ]
-            for name, call in (("cached", cached), ("no cache", workload.prepare(sm_handler, model, TABLE, 0)))
+        panels = {
+            "words a sentence": (LENGTHS, {name: cpu(call, by_length) for name, call in calls.items()}),
+            "candidates of 25 words": (CANDIDATES, {name: cpu(call, by_candidates) for name, call in calls.items()}),
         }
-        longest = {"sent1": question, "sent2": words(256)}
-        largest = {"sent1": question, "sent2": [words(25, seed=n) for n in range(128)]}
-        peaks = [allocated(partial(cached, fields)) / 1e6 for fields in (longest, largest)]
+        longest, most = (allocated(partial(calls["cached"], each[-1])) for each in (by_length, by_candidates))
         caches = [hit_rate_and_memory(size) for size in CACHED]
-        vocabulary = []
-        for size in VOCABULARIES:
-            call = workload.prepare(sm_handler, model, TABLE, 0)
-            vocabulary.append(cpu(call, {"sent1": words(8, size), "sent2": words(25, size)}))
 
-    print(f"SM-CNN 50-d, CPU milliseconds in the function.\n\n{table('words a sentence', LENGTHS, lengths)}\n")
-    print(f"{table('candidates of 25 words', CANDIDATES, candidates)}\n")
-    print(f"Peak of memory: {peaks[0]:.1f} MB for a sentence of 256 words, {peaks[1]:.1f} MB for 128 candidates.\n")
-    rows = [[f"{size:,}", f"{rate:.1%}", f"{mb:.1f}"] for size, (rate, mb) in zip(CACHED, caches, strict=True)]
-    print(workload.table(["words the cache holds", f"found in it ({workload.source()})", "MB, full"], rows) + "\n")
-    rows = [[f"{size:,}", f"{time:.2f}"] for size, time in zip(VOCABULARIES, vocabulary, strict=True)]
-    print(workload.table(["words in the table", "33 words, no cache"], rows))
+    print("SM-CNN 50-d, CPU milliseconds in the function.\n")
+    for label, (at, lines) in panels.items():
+        rows = [[name, *(f"{time:.2f}" for time in times)] for name, times in lines.items()]
+        print(workload.table([label, *map(str, at)], rows) + "\n")
+    print(f"Peak of memory: {longest:.1f} MB for a sentence of 256 words, {most:.1f} MB for 128 candidates.\n")
+    cells = [[f"{size:,}", f"{rate:.1%}", f"{mb:.1f}"] for size, (rate, mb) in zip(CACHED, caches, strict=True)]
+    print(workload.table(["words the cache holds", f"hit rate ({workload.source()})", "MB, full"], cells))
 
     figure, axes = pyplot().subplots(1, 3, figsize=(11, 3.2), layout="constrained")
-    for axis, label, at, measured in (
-        (axes[0], "words a sentence", LENGTHS, lengths),
-        (axes[1], "candidates of 25 words", CANDIDATES, candidates),
-    ):
-        for name, times in measured.items():
+    for axis, (label, (at, lines)) in zip(axes, panels.items(), strict=False):
+        for name, times in lines.items():
             axis.plot(at, times, marker="o", label=name)
-        axis.set(xlabel=label, ylabel="CPU ms a request", ylim=0)
-        axis.legend(fontsize="small")
-    axes[2].plot(CACHED, [100 * rate for rate, _ in caches], marker="o", label="words found, %")
+        axis.set(xlabel=label, ylabel="CPU ms per request", ylim=0)
+    axes[2].plot(CACHED, [100 * rate for rate, _ in caches], marker="o", label="hit rate, %")
     axes[2].plot(CACHED, [mb for _, mb in caches], marker="s", label="MB, full")
     axes[2].set(xscale="log", xlabel="words the cache holds", ylim=0)
-    axes[2].legend(fontsize="small")
     for axis in axes:
+        axis.legend(fontsize="small")
         axis.grid(alpha=0.3)
     save(figure, folder / "growth.svg")
-
-
-def table(label: str, at: tuple[int, ...], measured: dict[str, list[float]]) -> str:
-    """Return a Markdown table with a row for each way."""
-    return workload.table([label, *map(str, at)], [[n, *(f"{t:.2f}" for t in times)] for n, times in measured.items()])
 
 
 if __name__ == "__main__":

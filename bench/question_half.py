@@ -6,50 +6,52 @@ The placeholder is one unknown word; answers and overlap features stay those of 
 answers are replaced by the placeholder as well: what is left are the features.
 """
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from inference import model_file
-from inference.model_file import Model
+from inference.model_file import Inputs, Model
+from inference.settings import Settings
+from sm_cnn import predict
 from sm_cnn.dataset import read_questions
-from sm_cnn.evaluate import cut, map_mrr, scores, words_of
+from sm_cnn.evaluate import cut, scores, words_of
+from toolkit import cli
 from toolkit.cli import run
+from toolkit.training.metrics import map_mrr
 from toolkit.vectors.file import load_vectors
 
 
 def without(model: Model, *halves: str) -> Model:
     """Return `model` seeing a placeholder in place of the words of some halves, `question` or `answer`."""
 
-    def forward(*arrays: np.ndarray) -> np.ndarray:
-        inputs = list(arrays)
+    def forward(inputs: Inputs) -> np.ndarray:
+        replaced = dict(inputs)
         for half in halves:
-            place = 2 * ("question", "answer").index(half)
-            inputs[place] = np.zeros_like(inputs[place][:, :1])
-            inputs[place + 1] = np.ones_like(inputs[place + 1])
-        return model.forward(*inputs)
+            replaced[half] = np.zeros_like(inputs[half][:, :1])  # one unknown word
+            replaced[f"{half}_lengths"] = np.ones_like(inputs[f"{half}_lengths"])
+        return model.forward(replaced)
 
     return replace(model, forward=forward)
 
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, metavar="FILE")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR")
     parser.add_argument("--vectors", type=Path, required=True, metavar="FILE")
     options = parser.parse_args()
-    model = model_file.load(options.model, "sm_cnn")
-    questions = cut(read_questions(options.data))
+    model = predict.load(options.model)
+    questions = cut(read_questions(options.data), Settings.from_environment().max_words)
+    labels = [question.labels for question in questions]
     vectors = load_vectors(options.vectors, words_of(questions), model.vector_length)
     for name, seen in (
         ("as it is", model),
         ("question replaced", without(model, "question")),
         ("question and answer replaced", without(model, "question", "answer")),
     ):
-        print("{:<28} MAP {:.4f} MRR {:.4f}".format(name, *map_mrr(questions, scores(seen, questions, vectors))))
+        print("{:<28} MAP {:.4f} MRR {:.4f}".format(name, *map_mrr(labels, scores(seen, questions, vectors))))
     return 0
 
 

@@ -1,14 +1,14 @@
-"""What the benchmarks of requests share: sentences, models, handlers, clocks.
+"""What the benchmarks of requests share: sentences, models, functions to call, clocks.
 
 The sentences are those of the dev sets (TrecQA raw-dev, SST-1 dev) when SERVERLESS_INFERENCE_DATA names their folder,
-otherwise the project's demo sentences, in turn as questions and answers. `stub_server.py` stands in for DynamoDB.
+otherwise the project's demo sentences, each with the next as its answer. `stub_server.py` stands in for DynamoDB.
 """
 
 import itertools
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,16 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 import numpy as np
 
 from inference import model_file
-from inference.dynamodb import dynamodb_client
+from inference.dynamodb import read_client
+from inference.gateway import http_handler
 from inference.model_file import Model
+from inference.service import Predict, Service
+from inference.settings import Settings
 from inference.word_vectors import WordVectors
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = os.environ.get("SERVERLESS_INFERENCE_DATA")
-Request = dict[str, Any]
+Fields = dict[str, Any]
 
 
 def source() -> str:
@@ -33,43 +36,48 @@ def source() -> str:
 
 
 def pairs() -> list[tuple[str, str]]:
-    """Return questions with an answer each, as they stand in the data."""
+    """Return questions with an answer each, in the order of the data."""
     if DATA:
         folder = Path(DATA) / "trecqa/raw-dev"
-        columns = [(folder / name).read_text(encoding="utf-8").splitlines() for name in ("a.toks", "b.toks")]
-        return list(zip(*columns, strict=True))
-    lines = _demo()
-    return list(itertools.pairwise(lines))
+        questions, answers = ((folder / name).read_text("utf-8").splitlines() for name in ("a.toks", "b.toks"))
+        return list(zip(questions, answers, strict=True))
+    return list(itertools.pairwise(_demo()))
 
 
 def sentences() -> list[str]:
     """Return sentences to classify."""
     if DATA:
-        lines = (Path(DATA) / "sst/stsa.fine.dev.tsv").read_text(encoding="utf-8").splitlines()
+        lines = (Path(DATA) / "sst/stsa.fine.dev.tsv").read_text("utf-8").splitlines()
         return [line.partition("\t")[2] for line in lines]
     return _demo()
 
 
 def _demo() -> list[str]:
-    return (ROOT / "data/demo_sentences.txt").read_text(encoding="utf-8").splitlines()
+    return (ROOT / "data/demo_sentences.txt").read_text("utf-8").splitlines()
 
 
-def model(architecture: str, dim: int) -> Model:
-    """Return the committed model when `dim` is its 50, otherwise one of random weights: only its speed counts."""
-    committed = model_file.load(ROOT / f"{architecture}.model", architecture)
-    if dim == committed.config["dim"]:
-        return committed
-    config = {**committed.config, "dim": dim}
-    return model_file.serve(model_file.build(architecture, config).eval(), config, committed.overlap)
+def committed(predict: Predict) -> Model:
+    """Return the project's own model, which has 50 dimensions."""
+    return predict.load(ROOT / f"{predict.ARCHITECTURE}.model")
 
 
-def prepare(handler: Any, served: Model, table: str, cache_size: int, vectors: Any = None) -> Callable[[Request], Any]:
-    """Have the module `handler` serve a model from a table; return what takes a request's fields to its answer."""
-    vectors = vectors or WordVectors(dynamodb_client(), table, served.vector_length, cache_size)
+def random_weights(predict: Any, **sizes: int) -> Model:
+    """Return a model like the project's, but of other sizes and with random weights: only its speed counts."""
+    model = committed(predict)
+    config = {**model.config, **sizes}
+    return model_file.from_module(predict.build(config).eval(), config, model.overlap)
 
-    def call(fields: Request) -> Any:
-        handler.MODEL, handler.VECTORS = served, vectors
-        answer = handler.handler({"body": json.dumps(fields)}, None)
+
+def function(
+    predict: Predict, model: Model, table: str, cache_size: int, vectors: Any = None
+) -> Callable[[Fields], dict[str, Any]]:
+    """Return a Lambda function that answers a request's fields from `table`, or from `vectors` in its place."""
+    settings = Settings()
+    vectors = vectors or WordVectors(read_client, table, model.vector_length, cache_size)
+    handler = http_handler(Service(predict, model, vectors, settings).answer, settings)
+
+    def call(fields: Fields) -> dict[str, Any]:
+        answer = handler({"body": json.dumps(fields)}, None)
         if answer["statusCode"] != 200:
             raise RuntimeError(answer["body"])
         return answer
@@ -77,8 +85,8 @@ def prepare(handler: Any, served: Model, table: str, cache_size: int, vectors: A
     return call
 
 
-def measure(ways: dict[str, Sequence[Callable[[], Any]]], rounds: int) -> dict[str, tuple[float, float]]:
-    """Return mean (CPU, wall) seconds of each way's calls; the ways take turns, after a round that does not count.
+def measure(ways: Mapping[str, Sequence[Callable[[], Any]]], rounds: int) -> dict[str, tuple[float, float]]:
+    """Return mean (CPU, wall) milliseconds of each way's calls; the ways take turns, after a round that does not count.
 
     The machine's other work can only add to a time, so each call's estimate is the least of its `rounds`.
     """
@@ -92,10 +100,10 @@ def measure(ways: dict[str, Sequence[Callable[[], Any]]], rounds: int) -> dict[s
                 times[:, place] = time.process_time() - cpu, time.perf_counter() - wall
             if counted >= 0:
                 np.minimum(least[name], times, out=least[name])
-    return {name: (float(cpu.mean()), float(wall.mean())) for name, (cpu, wall) in least.items()}
+    return {name: (1e3 * float(cpu.mean()), 1e3 * float(wall.mean())) for name, (cpu, wall) in least.items()}
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table."""
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -80,16 +80,16 @@ function duration(seconds) {
 
 // Where the API is
 
-/** Return the API's base URL that `text` means, without the name of a model or a slash at its end; or throw why not. */
+/** Return the API's base URL in `text`, without the name of a model or a slash at its end; throw if it is not one. */
 function parseApi(text) {
   let url;
   try {
     url = new URL(text.trim());
   } catch {
-    throw new Error("This is no URL. It starts with https:// or http://.");
+    throw new Error("This is not a URL: it must start with https:// or http://.");
   }
-  if (!["http:", "https:"].includes(url.protocol)) throw new Error("Only https:// and http:// can be asked.");
-  if (url.username || url.password) throw new Error("A URL with a user name in it can't be asked.");
+  if (!["http:", "https:"].includes(url.protocol)) throw new Error("The URL must start with https:// or http://.");
+  if (url.username || url.password) throw new Error("The URL can't have a user name in it.");
   return url.origin + url.pathname.replace(/\/(sm_cnn|kim_cnn)\/*$/, "").replace(/\/+$/, "");
 }
 
@@ -98,7 +98,7 @@ const apiField = document.getElementById("api");
 const apiNote = document.getElementById("api-note");
 let api = "";
 
-/** Ask the API at the URL in the field from now on; say so, or what is wrong with it. */
+/** Use the API at the URL in the field; say so, or what is wrong with the URL. */
 function useApi() {
   let wrong = "";
   api = "";
@@ -108,7 +108,7 @@ function useApi() {
     wrong = error.message;
   }
   const missing = "Paste a URL that utils/deploy.py or make serve printed.";
-  apiNote.textContent = wrong || (api ? `Both models are asked at ${new URL(api).host}.` : missing);
+  apiNote.textContent = wrong || (api ? `Requests go to ${new URL(api).host}.` : missing);
   apiNote.classList.toggle("wrong", Boolean(wrong));
   apiField.setAttribute("aria-invalid", Boolean(wrong));
 }
@@ -120,7 +120,7 @@ setting.addEventListener("submit", (event) => {
   if (api) address.searchParams.set("api", api);
   else address.searchParams.delete("api");
   try {
-    history.replaceState(null, "", address); // so that a reload, or the address given to someone, asks the same API
+    history.replaceState(null, "", address); // so that a reload, or the address sent to someone, uses the same API
   } catch {
     // a page opened from disk may not change its address in every browser
   }
@@ -131,9 +131,9 @@ apiField.value =
   new URLSearchParams(location.search).get("api") ?? document.querySelector('meta[name="api"]').content;
 useApi();
 
-// A request and what can become of it
+// A request and its errors
 
-/** An answer that can't be shown: what happened, what to do about it, and whether the same request may do better. */
+/** An error to show: what happened, what to do about it, and whether trying again may help. */
 class Problem extends Error {
   constructor(what, advice, again = false) {
     super(what);
@@ -144,7 +144,7 @@ class Problem extends Error {
 
 const CHECK_URL = "Check the API URL at the top of the page.";
 
-/** Return the problem that an HTTP status other than 200 is; `said` is the API's own word on it, often none. */
+/** Return the problem for an HTTP status other than 200; `said` is the error that the API named, or "". */
 function refusal(status, said, retryAfter, url) {
   const wait = `Wait ${retryAfter === 1 ? "a second" : `${retryAfter} seconds`}, then try again.`;
   const of = (what, advice, again) => new Problem(`${status}: ${said || what}`, advice, again);
@@ -156,7 +156,7 @@ function refusal(status, said, retryAfter, url) {
     case 404:
       return of(`nothing answers at ${url}`, `${CHECK_URL} If it is right, this model is not deployed there.`);
     case 405:
-      return of("POST is not served there", CHECK_URL);
+      return of("the API does not take POST there", CHECK_URL);
     case 413:
       return of("the request is too large", "Shorten the text or send fewer candidates, then send it again.");
     case 429:
@@ -188,7 +188,7 @@ async function post(url, fields, controller) {
     try {
       answer = JSON.parse(text);
     } catch {
-      // a gateway's or a stranger's page; the status says the rest
+      // not JSON: a page of a gateway or of another server
     }
     if (response.status !== 200) {
       const said = typeof answer?.error === "string" ? answer.error : "";
@@ -203,15 +203,15 @@ async function post(url, fields, controller) {
   }
 }
 
-/** Return the problem of a request that got no answer, or none that a page may read: browsers don't tell which. */
+/** Return the problem for a request without an answer, or without one a page may read: browsers don't say which. */
 function unreachable(url, timedOut) {
   const { host, protocol } = new URL(url);
   if (timedOut) return new Problem(`No answer from ${host} in ${TIMEOUT / 1000} seconds.`, "Try again.", true);
   if (!navigator.onLine) return new Problem("You are offline.", "Connect to the network, then try again.", true);
   const advice =
     location.protocol === "https:" && protocol === "http:"
-      ? "A page on https:// may not ask an API on http://. "
-      : "See that it is running, that this model is deployed there, and that it lets this page call it (CORS). ";
+      ? "A page on https:// may not call an API on http://. "
+      : "Check that it is running, that this model is deployed there, and that it lets this page call it (CORS). ";
   return new Problem(`No answer from ${host}.`, advice + CHECK_URL, true);
 }
 
@@ -243,19 +243,18 @@ function marked(text, unknown) {
 /** Return a line that names the unknown words, or nothing when there are none. */
 function unknownLine(words) {
   if (!words.length) return [];
-  const many = words.length > 1;
-  const line = `No vector for ${words.join(", ")}: the model read ${many ? "zeros in their places" : "zeros in its place"}.`;
+  const line = `No vector for ${words.join(", ")}: the model read zeros instead.`;
   return [element("p", { class: "unknown" }, line)];
 }
 
-// What every answer ends with
+// The last part of every answer
 
-/** Return how long the call took, split into its parts. */
+/** Return elements that show how long the call took, by part. */
 function callTimes(answer, seconds) {
   const parts = [
     ["lookup", answer.t_sent_embedding],
     ["model", answer.t_inference],
-    ["network", Math.max(0, seconds - answer.t_overall)],
+    ["network", Math.max(0, seconds - (answer.t_overall - answer.t_load_model))],
   ];
   const cold = answer.t_load_model > 0;
   const start = cold ? `cold start, model loaded in ${duration(answer.t_load_model)}` : "warm";
@@ -294,7 +293,7 @@ function curlCommand(url, fields) {
   return element("div", { class: "curl" }, details, button, said);
 }
 
-// The two models: what to send, how to tell an answer from anything else, and how to show it
+// The two models: the fields to send, the check of an answer, and how to show it
 
 const softmax = (logits) => {
   const powers = logits.map((logit) => Math.exp(logit - Math.max(...logits)));
@@ -350,7 +349,7 @@ const SM_CNN = {
     values: { sent1: question, sent2: candidates.join("\n") },
   })),
 
-  missing: { sent1: "Type a question first.", sent2: "Type at least one candidate first, one a line." },
+  missing: { sent1: "Type a question first.", sent2: "Type at least one candidate first, one per line." },
 
   fields: ({ sent1, sent2 }) => ({ sent1: sent1.trim(), sent2: lines(sent2) }),
 
@@ -402,7 +401,7 @@ function reorder(list, items) {
   });
 }
 
-// One model's half of the page
+// A model's section of the page
 
 function panel(model) {
   const section = document.getElementById(model.name);
@@ -414,12 +413,12 @@ function panel(model) {
   const shown = element("div", {}, ...outcome.children);
   outcome.append(alert, shown);
   let controller = null; // of the request under way
-  let turn = 0; // counts requests: the answer to any but the last comes too late
+  let turn = 0; // counts requests: only the answer to the last one is shown
 
   /** Return the fields to send, or null after saying which is missing. */
   function read() {
     if (!api) {
-      complain(new Problem("There is no API to ask.", `${apiNote.textContent} The field is at the top of the page.`));
+      complain(new Problem("There is no API URL.", `${apiNote.textContent} The field is at the top of the page.`));
       apiField.focus();
       return null;
     }
@@ -436,7 +435,7 @@ function panel(model) {
     return null;
   }
 
-  /** Show that an answer is on its way, or that it is there: `said`, for those who don't see it. */
+  /** Show that an answer is on its way, or announce it: `said`, for screen readers. */
   function wait(waiting, said) {
     outcome.setAttribute("aria-busy", waiting);
     status.classList.toggle("visually-hidden", !waiting);
@@ -461,7 +460,7 @@ function panel(model) {
       });
       box.append(element("br", {}), button);
     }
-    const old = shown.querySelector(".call") ? [element("p", { class: "stale" }, "The answer before:")] : [];
+    const old = shown.querySelector(".call") ? [element("p", { class: "stale" }, "The previous answer:")] : [];
     wait(false, "");
     alert.replaceChildren(box, ...old);
     shown.hidden = !old.length;
@@ -481,7 +480,7 @@ function panel(model) {
       const { answer, seconds } = await post(url, fields, controller);
       if (mine !== turn) return;
       if (!answer || !isTimed(answer) || !model.isAnswer(answer, fields)) {
-        throw new Problem("What answers at this URL is not the API of this page.", CHECK_URL);
+        throw new Problem("The answer did not come from an API for this page.", CHECK_URL);
       }
       const { nodes, summary, settle } = model.show(fields, answer, outcome);
       const call = element("div", { class: "call" }, ...callTimes(answer, seconds), curlCommand(url, fields));

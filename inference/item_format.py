@@ -58,10 +58,8 @@ def decode_vector(attribute: dict[str, Any], length: int) -> np.ndarray:
             vector = np.frombuffer(data, "<f2", length).astype(np.float32)
         else:
             hint = "; float16 needs a zero byte behind it" if len(data) == 2 * length else ""
-            raise ValueError(
-                f"{len(data)} bytes, not the {4 * length} (float32) or {2 * length + 1} (float16) of {length} dimensions"
-                f"{hint}"
-            )
+            expected = f"{4 * length} (float32) or {2 * length + 1} (float16)"
+            raise ValueError(f"{len(data)} bytes, not the {expected} of {length} dimensions{hint}")
     elif "L" in attribute:
         try:
             vector = np.array([value["N"] for value in attribute["L"]], np.float64).astype(np.float32)

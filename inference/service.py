@@ -10,10 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from inference import dynamodb, gateway, model_file, snapstart
+from inference.check import with_check
 from inference.fields import Request
 from inference.model_file import Batch, Model
 from inference.settings import Settings
 from inference.word_vectors import WordVectors
+
+ROOT = Path(__file__).parents[1]  # of the package or the checkout, where the handlers and the model files are
 
 
 class Predict(Protocol):
@@ -51,8 +54,15 @@ class Service:
     def load(cls, predict: Predict, settings: Settings) -> "Service":
         """Load the model file and make the client that the settings ask for."""
         started = time.perf_counter()
-        model = predict.load(settings.model_path or model_file.beside_handler(predict.ARCHITECTURE))
-        vectors = WordVectors(dynamodb.read_client, settings.table, model.vector_length, settings.word_cache_size)
+        model = predict.load(settings.model_path or model_file.find(ROOT, predict.ARCHITECTURE))
+        vectors = WordVectors(
+            dynamodb.read_client,
+            settings.table,
+            model.vector_length,
+            settings.word_cache_size,
+            settings.known_word_seconds,
+            settings.unknown_word_seconds,
+        )
         return cls(predict, model, vectors, settings, time.perf_counter() - started)
 
     def answer(self, fields: dict[str, Any], deadline: float) -> dict[str, Any]:
@@ -86,6 +96,6 @@ def make_handler(predict: Predict) -> gateway.Handler:
     service = Service.load(predict, settings)
     gc.freeze()  # Later collections leave it out, too.
     gc.enable()
-    handler = gateway.http_handler(service.answer, settings)
+    handler = with_check(gateway.http_handler(service.answer, settings), service)
     snapstart.register(handler, service.vectors.reconnect, predict.EXAMPLE)
     return handler

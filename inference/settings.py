@@ -19,6 +19,8 @@ class Settings:
     table: str = "word-vectors"
     model_path: Path | None = None  # None: the model file beside the handler
     word_cache_size: int = 10_000  # words
+    known_word_seconds: int = 3600  # until a cached word is read again
+    unknown_word_seconds: int = 60  # the same for a word that the table did not have
     cors_allow_origin: str = "*"
     log_level: str = "INFO"
     # These bound the work of a request before any vector is read.
@@ -39,6 +41,8 @@ class Settings:
             table=environment.get("WORD_VECTORS_TABLE", cls.table),
             model_path=Path(model_path) if model_path else None,
             word_cache_size=_whole_number(environment, "WORD_CACHE_SIZE", cls.word_cache_size),
+            known_word_seconds=_whole_number(environment, "KNOWN_WORD_SECONDS", cls.known_word_seconds),
+            unknown_word_seconds=_whole_number(environment, "UNKNOWN_WORD_SECONDS", cls.unknown_word_seconds),
             cors_allow_origin=environment.get("CORS_ALLOW_ORIGIN", cls.cors_allow_origin),
             log_level=log_level,
             max_body_bytes=_whole_number(environment, "MAX_BODY_BYTES", cls.max_body_bytes),

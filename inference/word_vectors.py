@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,18 +26,35 @@ class VectorsUnavailableError(VectorsError):
     """Throttled, cut off or not answered until the deadline; a later request may succeed."""
 
 
+class CachedWord(NamedTuple):
+    """What the table had for a word, until it is read again."""
+
+    vector: np.ndarray | None  # None: not in the table
+    expires: float  # seconds of `time.time()`, which goes on while Lambda freezes the process
+
+
 class WordVectors:
     """Word vectors of one table, read through a least-recently-used cache. Safe to share between threads."""
 
-    def __init__(self, connect: Callable[[], Any], table: str, length: int, cache_size: int):
+    def __init__(
+        self,
+        connect: Callable[[], Any],
+        table: str,
+        length: int,
+        cache_size: int,
+        known_seconds: float = 3600.0,
+        unknown_seconds: float = 60.0,
+    ):
         """Read `table`, whose vectors have `length` numbers; cache up to `cache_size` words.
 
-        `connect` makes a DynamoDB client; it is called again when the client's credentials have run out.
+        A word is read again after `known_seconds`, or `unknown_seconds` if the table did not have it. `connect` makes
+        a DynamoDB client; it is called again when the client's credentials have run out.
         """
         self.table, self.length, self.cache_size = table, length, cache_size
+        self.known_seconds, self.unknown_seconds = known_seconds, unknown_seconds
         self._connect = connect
         self._client = connect()
-        self._cache: OrderedDict[str, np.ndarray | None] = OrderedDict()  # None: not in the table
+        self._cache: OrderedDict[str, CachedWord] = OrderedDict()
         self._lock = threading.Lock()
         self._pool = _pool()
 
@@ -52,13 +69,15 @@ class WordVectors:
         until then, VectorsError for an unusable item and for an error that no retry changes.
         """
         deadline = time.monotonic() + DEFAULT_PATIENCE if deadline is None else deadline
+        now = time.time()
         found: dict[str, np.ndarray | None] = {}
         missing = []
         with self._lock:
             for word in dict.fromkeys(words):
-                if word in self._cache:
+                cached = self._cache.get(word)
+                if cached and cached.expires > now:
                     self._cache.move_to_end(word)
-                    found[word] = self._cache[word]
+                    found[word] = cached.vector
                 elif can_be_key(word):
                     missing.append(word)
                 else:
@@ -67,7 +86,10 @@ class WordVectors:
             found.update(self._read_all(missing, deadline))
         if missing and self.cache_size:
             with self._lock:
-                self._cache.update((word, found[word]) for word in missing)
+                for word in missing:
+                    lifetime = self.unknown_seconds if found[word] is None else self.known_seconds
+                    self._cache[word] = CachedWord(found[word], now + lifetime)
+                    self._cache.move_to_end(word)
                 while len(self._cache) > self.cache_size:
                     self._cache.popitem(last=False)
         return found

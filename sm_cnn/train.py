@@ -9,29 +9,41 @@ in each). The state with the best MAP on the dev split is kept. The last line on
 `sm_cnn.evaluate` prints for the written model on the dev split.
 """
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inference import model_file
-from sm_cnn import overlap
-from sm_cnn.dataset import read_questions
-from sm_cnn.evaluate import cut, map_mrr, scores, words_of
+from inference.settings import Settings
+from sm_cnn import overlap, predict
+from sm_cnn.dataset import Question, read_questions
+from sm_cnn.evaluate import cut, scores, words_of
+from sm_cnn.initialisation import begin_with_containment
 from sm_cnn.model import SMCNN
-from toolkit.training import training
 from toolkit.cli import run
+from toolkit.training.batches import pad
+from toolkit.training.embedding import TrainableEmbedding
+from toolkit.training.loop import fit
+from toolkit.training.metrics import map_mrr
+from toolkit.training.model_writer import make_check
+from toolkit.training.options import training_options, training_parser
+from toolkit.training.trained import TrainedModel
+
+FILTERS, WIDTH = 100, 5  # as in the paper
 
 
-class Recipe(NamedTuple):
+@dataclass(frozen=True)
+class Recipe:
     """How to train on one data set, in any mode."""
 
     train: str  # the splits
     dev: str
     epochs: int
+    features: bool = True  # the overlap features
     batch: int = 64
     dropout: float = 0.5
     word_dropout: float = 0.0  # share of words that become unknown ones, anew in each batch
@@ -49,103 +61,119 @@ RECIPES = {
 }
 
 
-@torch.no_grad()
-def begin_with_containment(network: SMCNN, variance: float) -> None:
-    """Set the parameters so that the score falls with the number of filters that the answer responds to less.
+def without_features(recipe: Recipe) -> Recipe:
+    """Return the recipe for the same data without overlap features.
 
-    An answer that has all words of its question responds to no filter less than the question does, as responses are
-    maxima. So both convolutions get the same random filters, nearly of one word, and the first half of the hidden
-    units compares their responses, one filter a unit, and votes. `variance` is that of the vectors' numbers. From here
-    training learns how much of the question is repeated, which it hardly does from random parameters.
+    The words are all there is then, and are soon learnt by heart: hide some of them, train for half as long again,
+    average.
     """
-    filters, _, width, _ = network.conv_q.weight.shape
-    one_word = torch.full((width, 1), 0.13)
-    one_word[width // 2] = 2.6  # responses of about 0.7, which tanh tells apart
-    network.conv_q.weight *= one_word / variance**0.5
-    network.conv_a.load_state_dict(network.conv_q.state_dict())
-    compare, vote = network.combined_feature_vector, network.hidden
-    same, slope, threshold, weight = torch.eye(filters), 5.0, 2.0, 0.05
-    compare.weight[:filters] = torch.cat([slope * same, -slope * same], 1)
-    compare.bias[:filters] = -threshold
-    vote.weight[:, :filters] = weight * torch.tensor([[1.0], [-1.0]])
-    vote.bias[:] = weight * filters * math.tanh(threshold) * torch.tensor([1.0, -1.0])
+    return replace(
+        recipe,
+        features=False,
+        epochs=recipe.epochs * 3 // 2,
+        word_dropout=0.2,
+        weight_decay=1e-4,
+        averaged=True,
+        checks=4,
+    )
+
+
+class Data(NamedTuple):
+    """Questions to train on and to measure with."""
+
+    train: list[Question]
+    dev: list[Question]
+
+
+def read_data(folder: Path, recipe: Recipe, max_words: int) -> Data:
+    """Read the splits; sentences of the dev set are cut to `max_words` words. Raises CommandError for a bad line."""
+    return Data(read_questions(folder / recipe.train), cut(read_questions(folder / recipe.dev), max_words))
+
+
+def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool = False) -> TrainedModel:
+    """Train an SM-CNN, and the vectors where the embedding's mode does; keep what scored best on the dev set."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    config = {
+        "mode": embedding.mode,
+        "channels": embedding.channels,
+        "dim": embedding.dim,
+        "filters": FILTERS,
+        "width": WIDTH,
+        "features": recipe.features,
+        "dropout": recipe.dropout,
+    }
+    network = SMCNN.from_config(config)
+    if not recipe.features:
+        begin_with_containment(network, embedding.variance)
+    modules = nn.ModuleList([network, embedding]).to(device)
+    overlap_data = overlap.fit([(each.words, each.answers) for each in data.train]) if recipe.features else None
+    model = TrainedModel(predict.ARCHITECTURE, config, network, embedding, overlap_data)
+
+    # A row for each pair of question and answer.
+    questions = [embedding.indices(question.words) for question in data.train for _ in question.answers]
+    answers = [embedding.indices(answer) for question in data.train for answer in question.answers]
+    labels = torch.tensor([label for question in data.train for label in question.labels])  # (pairs,)
+    features = overlap_features(overlap_data, data.train) if overlap_data else None  # (pairs, 4)
+
+    def loss(rows: Tensor) -> Tensor:
+        question, question_lengths = pad(questions, rows, recipe.word_dropout)  # (batch, time), (batch,)
+        answer, answer_lengths = pad(answers, rows, recipe.word_dropout)
+        logits = network(
+            embedding(question.to(device)),  # (batch, time, channels × dim)
+            question_lengths.to(device),
+            embedding(answer.to(device)),
+            answer_lengths.to(device),
+            None if features is None else features[rows].to(device),
+        )
+        return F.cross_entropy(logits, labels[rows].to(device))
+
+    network_optimizer = torch.optim.Adam(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    model.interrupted = fit(
+        modules,
+        loss,
+        lambda: dev_map_mrr(model, data.dev)[0],
+        lengths=torch.tensor([len(answer) for answer in answers]),
+        batch=recipe.batch,
+        optimizers=[network_optimizer, *embedding.optimizers(recipe.vector_learning_rate)],
+        epochs=recipe.epochs,
+        checks=recipe.checks,
+        averaged=recipe.averaged,
+        quiet=quiet,
+    )
+    return model
+
+
+def overlap_features(overlap_data: dict[str, object], questions: Sequence[Question]) -> Tensor:
+    """Return the overlap features of every pair, float32 (pairs, 4)."""
+    rows = [torch.from_numpy(overlap.features(overlap_data, each.words, each.answers)) for each in questions]
+    return torch.cat(rows)
+
+
+def dev_map_mrr(model: TrainedModel, dev: Sequence[Question]) -> tuple[float, float]:
+    """Return MAP and MRR of a model as it is now."""
+    return map_mrr([question.labels for question in dev], scores(model.served(), dev, model.embedding.table()))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = training.arguments(__doc__ or "", RECIPES, "sm_cnn.model")
+    parser = training_parser(__doc__, RECIPES, "sm_cnn.model")
     parser.add_argument("--no-features", action="store_true", help="leave the overlap features out")
-    options = training.parse(parser, argv)
+    options = training_options(parser, argv)
     recipe = RECIPES[options.dataset]
     if options.no_features:
-        # The words are all there is then, and are soon learnt by heart: hide some of them, train for longer, average.
-        longer = recipe.epochs * 3 // 2
-        recipe = recipe._replace(word_dropout=0.2, weight_decay=1e-4, epochs=longer, averaged=True, checks=4)
+        recipe = without_features(recipe)
+    recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
     torch.manual_seed(options.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-
-    train, dev = read_questions(options.data / recipe.train), cut(read_questions(options.data / recipe.dev))
-    words = training.word_vectors(options, words_of(train), words_of(dev))
-    config = {
-        "mode": options.mode,
-        "channels": words.channels,
-        "dim": words.dim,
-        "filters": 100,
-        "width": 5,
-        "features": not options.no_features,
-        "dropout": recipe.dropout,
-    }
-    carried = None if options.no_features else overlap.fit([(q.words, q.answers) for q in train])
-    network = SMCNN.from_config(config)
-    if options.no_features:
-        begin_with_containment(network, words.variance)
-    modules = nn.ModuleList([network, words]).to(device)
-
-    # One row per pair of question and answer.
-    questions = [words.indices(question.words) for question in train for _ in question.answers]
-    answers = [words.indices(answer) for question in train for answer in question.answers]
-    labels = torch.tensor([label for question in train for label in question.labels])
-    if carried is not None:
-        rows = [torch.from_numpy(overlap.features(carried, q.words, q.answers)) for q in train]
-        features = torch.cat(rows)
-    lengths = torch.tensor([len(answer) for answer in answers])
-
-    def losses() -> Iterator[Tensor]:
-        for batch in training.batches(lengths, recipe.batch):
-            question, question_lengths = training.pad(questions, batch, recipe.word_dropout)
-            answer, answer_lengths = training.pad(answers, batch, recipe.word_dropout)
-            inputs = [
-                words(question.to(device)),
-                question_lengths.to(device),
-                words(answer.to(device)),
-                answer_lengths.to(device),
-            ]
-            if carried is not None:
-                inputs.append(features[batch].to(device))
-            yield F.cross_entropy(network(*inputs), labels[batch].to(device))
-
-    model = model_file.serve(network, config, carried)
-
-    def dev_scores() -> tuple[float, float]:
-        return map_mrr(dev, scores(model, dev, words.table()))
-
-    optimizer = torch.optim.Adam(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
-    optimizers = training.optimizers(optimizer, words, recipe.vector_learning_rate)
-    steps = sum(1 for _ in lengths.split(recipe.batch))
-    interrupted = training.fit(
-        modules,
-        optimizers,
-        options.epochs or recipe.epochs,
-        steps,
-        losses,
-        lambda: dev_scores()[0],
-        training.Averaged(modules.parameters()) if recipe.averaged else None,
-        recipe.checks,
-        options.quiet,
+    data = read_data(options.data, recipe, Settings.from_environment().max_words)
+    embedding = TrainableEmbedding.load(
+        options.mode, options.vectors, options.dim, words_of(data.train), words_of(data.dev)
     )
-    training.write(options, "sm_cnn", network, config, words, carried)
-    print("MAP {:.4f} MRR {:.4f}".format(*dev_scores()))
-    return 130 if interrupted else 0
+    model = train(recipe, data, embedding, options.quiet)
+    pairs = ({"sent1": " ".join(each.words), "sent2": " ".join(each.answers[0])} for each in data.dev)
+    check = make_check(predict, model.served(), [predict.EXAMPLE, *pairs], model.embedding.table())
+    model.write(options.output, check, options.export_vectors, options.vectors)
+    print("MAP {:.4f} MRR {:.4f}".format(*dev_map_mrr(model, data.dev)))
+    return 130 if model.interrupted else 0
 
 
 if __name__ == "__main__":

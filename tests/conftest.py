@@ -15,7 +15,7 @@ import pytest
 from moto import mock_aws
 
 from inference.item_format import encode_vector
-from utils.local_cloud import local_cloud
+from toolkit.deployment.local_cloud import local_cloud
 
 ROOT = Path(__file__).parents[1]
 

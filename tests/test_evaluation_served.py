@@ -9,14 +9,17 @@ import pytest
 
 import kim_cnn.dataset
 import kim_cnn.evaluate
+import kim_cnn.predict
 import sm_cnn.dataset
 import sm_cnn.evaluate
-from inference import model_file
-from inference.gateway import MAX_SENTENCES
+import sm_cnn.predict
+from inference.settings import Settings
 from tests.conftest import ROOT, Cloud
 from tests.sm_cnn.test_dataset import write
+from toolkit.training.metrics import map_mrr
 from toolkit.vectors.file import load_vectors
 
+SETTINGS = Settings()
 SAMPLE = ROOT / "data/glove.6B.50d.sample.txt.gz"
 QUESTIONS = {
     "how are glacier caves formed ?": 1,
@@ -35,8 +38,8 @@ ANSWERS = [
 @pytest.fixture(scope="module")
 def urls(cloud: Cloud) -> Iterator[dict[str, str]]:
     """Both committed models deployed."""
-    names = ["--stack", "evaluation", "--bucket", "evaluation-packages"]
-    packages = ["--sm-cnn", cloud.packages["sm_cnn"], "--kim-cnn", cloud.packages["kim_cnn"]]
+    names: list[str | Path] = ["--stack", "evaluation", "--bucket", "evaluation-packages"]
+    packages: list[str | Path] = ["--sm-cnn", cloud.packages["sm_cnn"], "--kim-cnn", cloud.packages["kim_cnn"]]
     ran = cloud.run(ROOT / "utils/deploy.py", "up", *names, *packages)
     yield dict(line.split(" ") for line in ran.stdout.splitlines())
     cloud.run(ROOT / "utils/deploy.py", "down", "--yes", *names)
@@ -47,7 +50,7 @@ def pairs(tmp_path: Path) -> Path:
     """Questions with more candidates than one request takes, many of them twice, some longer than is served."""
     rows = []
     for number, (question, relevant) in enumerate(QUESTIONS.items()):
-        for place in range(MAX_SENTENCES + 7):
+        for place in range(SETTINGS.max_sentences + 7):
             answer = ANSWERS[place % len(ANSWERS)] + f" {place} times" * (place % 3) * (
                 200 if (number, place) == (0, 130) else 1
             )
@@ -56,11 +59,11 @@ def pairs(tmp_path: Path) -> Path:
 
 
 def test_sm_cnn_scores_and_metrics_agree(urls: dict[str, str], pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    questions = sm_cnn.evaluate.cut(sm_cnn.dataset.read_questions(pairs))
-    model = model_file.load(ROOT / "sm_cnn.model", "sm_cnn")
+    questions = sm_cnn.evaluate.cut(sm_cnn.dataset.read_questions(pairs), SETTINGS.max_words)
+    model = sm_cnn.predict.load(ROOT / "sm_cnn.model")
     vectors = load_vectors(SAMPLE, sm_cnn.evaluate.words_of(questions), model.vector_length)
     offline = sm_cnn.evaluate.scores(model, questions, vectors)
-    served = sm_cnn.evaluate.served_scores(urls["SmCnnUrl"], questions)
+    served = sm_cnn.evaluate.served_scores(urls["SmCnnUrl"], questions, SETTINGS)
     for ours, theirs in zip(offline, served, strict=True):
         np.testing.assert_allclose(theirs, ours, atol=1e-6)
     data = ["--data", str(pairs)]
@@ -79,10 +82,10 @@ def test_kim_cnn_predictions_and_accuracy_agree(
     texts = ["a very good movie", "this isn't good at all", "an awful , awful plot .", "it is about a river ."]
     path.write_text("".join(f"{number % 5}\t{' '.join(texts[: number % 4 + 1])}\n" for number in range(200)))
     sentences = kim_cnn.dataset.read_sentences(path)
-    model = model_file.load(ROOT / "kim_cnn.model", "kim_cnn")
+    model = kim_cnn.predict.load(ROOT / "kim_cnn.model")
     vectors = load_vectors(SAMPLE, kim_cnn.evaluate.words_of(sentences), model.vector_length)
     offline = kim_cnn.evaluate.predictions(model, sentences, vectors)
-    np.testing.assert_array_equal(kim_cnn.evaluate.served_predictions(urls["KimCnnUrl"], sentences), offline)
+    np.testing.assert_array_equal(kim_cnn.evaluate.served_predictions(urls["KimCnnUrl"], sentences, SETTINGS), offline)
     assert kim_cnn.evaluate.main(["--data", str(path), "--endpoint", urls["KimCnnUrl"]]) == 0
     assert kim_cnn.evaluate.main(
         ["--data", str(path), "--model", str(ROOT / "kim_cnn.model"), "--vectors", str(SAMPLE)]
@@ -93,10 +96,11 @@ def test_kim_cnn_predictions_and_accuracy_agree(
 @pytest.mark.skipif("SERVERLESS_INFERENCE_DATA" not in os.environ, reason="SERVERLESS_INFERENCE_DATA is not set")
 def test_sm_cnn_agrees_on_a_real_dev_set_whose_rare_words_the_sample_lacks(urls: dict[str, str]) -> None:
     questions = sm_cnn.dataset.read_questions(Path(os.environ["SERVERLESS_INFERENCE_DATA"], "trecqa/raw-dev"))
-    model = model_file.load(ROOT / "sm_cnn.model", "sm_cnn")
+    model = sm_cnn.predict.load(ROOT / "sm_cnn.model")
     vectors = load_vectors(SAMPLE, sm_cnn.evaluate.words_of(questions), model.vector_length)
     offline = sm_cnn.evaluate.scores(model, questions, vectors)
-    served = sm_cnn.evaluate.served_scores(urls["SmCnnUrl"], questions)
+    served = sm_cnn.evaluate.served_scores(urls["SmCnnUrl"], questions, SETTINGS)
     for ours, theirs in zip(offline, served, strict=True):
         np.testing.assert_allclose(theirs, ours, atol=1e-6)
-    assert sm_cnn.evaluate.map_mrr(questions, served) == sm_cnn.evaluate.map_mrr(questions, offline)
+    labels = [question.labels for question in questions]
+    assert map_mrr(labels, served) == map_mrr(labels, offline)

@@ -12,6 +12,7 @@ from typing import IO, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from inference.model_file import ModelFileError
+from inference.settings import SettingsError
 from toolkit.atomic_write import atomic_write
 from toolkit.compression import DamagedFileError, compress, open_decompressed
 
@@ -45,7 +46,7 @@ def run(main: Callable[[], int]) -> NoReturn:
     except OSError as error:
         print(f"{name}: {error.filename}: {error.strerror}" if error.filename else f"{name}: {error}", file=sys.stderr)
         code = 1
-    except (CommandError, DamagedFileError, ModelFileError, BotoCoreError, ClientError) as error:
+    except (CommandError, DamagedFileError, ModelFileError, SettingsError, BotoCoreError, ClientError) as error:
         print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
         code = 1
     sys.exit(code)

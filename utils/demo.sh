@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole road, from vectors to answers: each step is the command of the README, run against the local cloud.
+# From vectors to answers: each step is the command of the README, run against the local cloud.
 # `make demo` runs it; `make serve` runs it with --stay, which then serves the demo page until Ctrl-C.
 
 set -euo pipefail
@@ -27,7 +27,9 @@ post "$(url SmCnnUrl)" \
     '{"sent1": "how are glacier caves formed", "sent2": "the ice facade is approximately 60 m high"}'
 post "$(url KimCnnUrl)" '{"input": "this is a very good movie"}'
 
-if [[ ${1:-} == --stay ]]; then
+if [[ ${1:-} != --stay ]]; then
+    printf '\nThe cloud ends here, and its URLs with it; make serve keeps them until Ctrl-C.\n'
+else
     api=$(url KimCnnUrl)
     printf '\nserving until Ctrl-C; try both models at\n'
     python -u -m http.server --bind 127.0.0.1 --directory demo 0 2>build/local/page.log |

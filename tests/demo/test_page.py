@@ -1,4 +1,4 @@
-"""The demo page, opened from disk, with an API that answers what each test wants to see."""
+"""The demo page, opened from disk, with a fake API that answers as each test says."""
 
 import json
 import shlex
@@ -81,7 +81,7 @@ def ranked(page: Page) -> list[str]:
 # Answers
 
 
-def test_a_sentence_gets_a_word_and_a_chart_of_probabilities(page: Page) -> None:
+def test_a_sentence_gets_its_label_and_a_chart_of_probabilities(page: Page) -> None:
     requests = serve(page)
     open_page(page)
     classify(page, "  a fine film ")
@@ -119,7 +119,7 @@ def test_candidates_move_to_their_rank(held_moves: Page) -> None:
     assert requests == [("sm_cnn", {"sent1": "what?", "sent2": ["short", "the longest of them", "in between"]})]
 
 
-def test_candidates_asked_about_again_move_from_where_they_stand(held_moves: Page) -> None:
+def test_candidates_ranked_again_move_from_their_old_places(held_moves: Page) -> None:
     page = held_moves
     serve(page)
     open_page(page)
@@ -136,7 +136,7 @@ def test_candidates_asked_about_again_move_from_where_they_stand(held_moves: Pag
 
 
 @pytest.mark.parametrize("page", [{"reduced_motion": "reduce"}], indirect=True)
-def test_nothing_moves_for_who_asked_for_less_motion(page: Page) -> None:
+def test_nothing_moves_when_reduced_motion_is_preferred(page: Page) -> None:
     serve(page)
     open_page(page)
     rank(page, "what?", "short", "the longest of them")
@@ -145,8 +145,8 @@ def test_nothing_moves_for_who_asked_for_less_motion(page: Page) -> None:
     assert page.evaluate("document.getAnimations().length") == 0
 
 
-def test_the_time_is_split_and_a_cold_start_said(page: Page) -> None:
-    times = {"t_overall": 0.02, "t_sent_embedding": 0.01234, "t_load_model": 1.5, "t_inference": 0.0034}
+def test_the_time_is_split_and_a_cold_start_is_named(page: Page) -> None:
+    times = {"t_overall": 1.52, "t_sent_embedding": 0.01234, "t_load_model": 1.5, "t_inference": 0.0034}
     serve(page, lambda fields: sentiment(fields, **times))
     open_page(page)
     classify(page, "a fine film")
@@ -176,7 +176,7 @@ def test_the_curl_command_sends_the_same_request(page: Page) -> None:
     assert command[5:] == [f"{API}/kim_cnn"]
 
 
-def test_where_the_clipboard_is_closed_the_command_is_left_selected(page: Page) -> None:
+def test_without_access_to_the_clipboard_the_command_is_selected(page: Page) -> None:
     serve(page)
     open_page(page)
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed')); }")
@@ -256,7 +256,7 @@ def test_markup_from_the_user_or_the_api_stays_text(page: Page) -> None:
     assert page.evaluate("window.pwned") is None
 
 
-def test_the_pages_policy_lets_no_markup_and_no_foreign_script_in(page: Page) -> None:
+def test_the_pages_policy_stops_markup_and_foreign_scripts(page: Page) -> None:
     open_page(page)
     refused = page.evaluate(
         """() => {
@@ -270,7 +270,7 @@ def test_the_pages_policy_lets_no_markup_and_no_foreign_script_in(page: Page) ->
     assert "default-src 'none'; script-src 'self'" in policy
 
 
-def test_nothing_is_loaded_from_elsewhere_and_nothing_sent_before_it_is_asked_for(page: Page) -> None:
+def test_nothing_is_loaded_from_elsewhere_and_nothing_is_sent_unasked(page: Page) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     open_page(page)
@@ -323,7 +323,7 @@ def test_every_error_says_what_to_do(page: Page, status: int, body: Any, said: l
         expect(page.get_by_role("button", name="Classify")).to_be_focused()
 
 
-def test_no_network_says_what_to_look_at(page: Page) -> None:
+def test_no_network_says_what_to_check(page: Page) -> None:
     page.route(f"{API}/**", lambda route: route.abort("connectionrefused"))
     open_page(page)
     classify(page, "a fine film")
@@ -334,29 +334,29 @@ def test_no_network_says_what_to_look_at(page: Page) -> None:
     expect(page.locator(".problem")).to_contain_text("You are offline")
 
 
-STRANGERS = [
+OTHER_SERVERS = [
     "<html>welcome</html>", "null", "[]", "{}", '{"label": "good"}',
     sentiment({}, output="12345"), sentiment({}, prediction=9), sentiment({}, t_overall=None),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("body", STRANGERS)
-def test_an_answer_of_something_else_is_not_taken_for_one(page: Page, body: Any) -> None:
+@pytest.mark.parametrize("body", OTHER_SERVERS)
+def test_an_answer_of_another_server_is_refused(page: Page, body: Any) -> None:
     page.route(f"{API}/**", lambda route: reply(route, 200, body))
     open_page(page)
     classify(page, "a fine film")
-    expect(page.locator(".problem")).to_contain_text("not the API of this page")
+    expect(page.locator(".problem")).to_contain_text("did not come from an API for this page")
 
 
 @pytest.mark.parametrize("ranking", [[0, 0], [0], [1, 2], [0.5, 1], "01"])
-def test_a_ranking_that_is_none_is_not_shown(page: Page, ranking: Any) -> None:
+def test_an_invalid_ranking_is_refused(page: Page, ranking: Any) -> None:
     serve(page, sm=lambda fields: relevance(fields, ranking=ranking))
     open_page(page)
     rank(page, "what?", "this", "that")
-    expect(page.locator(".problem")).to_contain_text("not the API of this page")
+    expect(page.locator(".problem")).to_contain_text("did not come from an API for this page")
 
 
-def test_an_empty_field_is_pointed_at_and_nothing_sent(page: Page) -> None:
+def test_an_empty_field_is_named_and_nothing_is_sent(page: Page) -> None:
     requests = serve(page)
     open_page(page)
     classify(page, " \n ")
@@ -389,7 +389,7 @@ def wait_for(page: Page, held: list[Route], count: int) -> None:
     assert len(held) == count
 
 
-def test_the_last_answer_stays_while_a_new_one_comes_and_under_an_error(page: Page) -> None:
+def test_the_last_answer_stays_until_the_next_and_below_an_error(page: Page) -> None:
     serve(page)
     open_page(page)
     classify(page, "a fine film")
@@ -404,7 +404,7 @@ def test_the_last_answer_stays_while_a_new_one_comes_and_under_an_error(page: Pa
     expect(page.locator("#kim_cnn .text")).to_have_text("a fine film")
     reply(held[0], 500, {"error": "failed"})
     expect(page.locator("#kim_cnn .problem")).to_be_visible()
-    expect(page.locator("#kim_cnn .stale")).to_have_text("The answer before:")
+    expect(page.locator("#kim_cnn .stale")).to_have_text("The previous answer:")
     expect(page.locator("#kim_cnn .text")).to_be_visible()
     expect(page.locator("#kim_cnn .text")).to_have_text("a fine film")
     expect(page.locator("#kim_cnn .outcome")).to_have_attribute("aria-busy", "false")
@@ -432,7 +432,7 @@ def test_a_late_answer_never_overwrites_a_newer_one(page: Page, cancels: bool) -
     expect(page.locator("#kim_cnn .problem")).to_have_count(0)
 
 
-def test_an_answer_that_does_not_come_is_given_up(page: Page) -> None:
+def test_a_request_without_an_answer_times_out(page: Page) -> None:
     page.clock.install()
     held = hold(page)
     open_page(page)
@@ -455,7 +455,7 @@ APIS = [
 
 
 @pytest.mark.parametrize(("typed", "asked"), APIS)
-def test_the_urls_that_a_deployment_prints_do(page: Page, typed: str, asked: str) -> None:
+def test_every_url_that_a_deployment_prints_works(page: Page, typed: str, asked: str) -> None:
     open_page(page, "")
     field = page.get_by_label("API URL")
     field.fill(typed)
@@ -465,13 +465,13 @@ def test_the_urls_that_a_deployment_prints_do(page: Page, typed: str, asked: str
 
 
 @pytest.mark.parametrize("api", ["javascript:alert(1)", "file:///etc/passwd", "data:,x", "api.test", "http://u:p@a/"])
-def test_a_setting_that_is_no_web_address_is_refused(page: Page, api: str) -> None:
+def test_a_setting_that_is_not_a_url_is_refused(page: Page, api: str) -> None:
     requests = serve(page)
     open_page(page, api)
     field = page.get_by_label("API URL")
     expect(field).to_have_attribute("aria-invalid", "true")
     page.get_by_role("button", name="Classify").click()
-    expect(page.locator("#kim_cnn .problem")).to_contain_text("There is no API to ask")
+    expect(page.locator("#kim_cnn .problem")).to_contain_text("There is no API URL")
     expect(field).to_be_focused()
     assert requests == []
 
@@ -490,7 +490,7 @@ def test_without_a_setting_the_page_says_where_to_get_one(page: Page) -> None:
 # For everyone
 
 
-def test_all_of_it_works_by_keyboard(page: Page) -> None:
+def test_everything_works_by_keyboard(page: Page) -> None:
     requests = serve(page)
     open_page(page)
     reached: list[str] = []

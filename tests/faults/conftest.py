@@ -3,18 +3,16 @@
 import logging
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-import kim_handler
-import sm_handler
-from inference import word_vectors
-from inference.word_vectors import WordVectors
+from inference.dynamodb import read_client
+from inference.gateway import Handler
 from tests.conftest import Cloud
 from tests.faults.proxy import FaultyDynamoDB, faulty_dynamodb
+from tests.serving import KIM, SM, uncached
 
 FULL = os.environ.get("FAULTS") == "full"
 
@@ -37,27 +35,18 @@ def proxy(cloud: Cloud) -> Iterator[FaultyDynamoDB]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def client(proxy: FaultyDynamoDB) -> Any:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ENDPOINT_URL", proxy.url)
-        return word_vectors.dynamodb_client()
-
-
 @pytest.fixture
-def dynamodb_through(
-    proxy: FaultyDynamoDB, client: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def through_the_proxy(
+    proxy: FaultyDynamoDB, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> FaultyDynamoDB:
-    """Have both handlers read the sample's table through the proxy, without a cache."""
+    """Clients made from here on read the sample's table through the proxy."""
     proxy.fault = lambda exchange: None
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-    read_with(client, monkeypatch)
     caplog.set_level(logging.ERROR, "inference")
     torch.set_num_threads(1)  # the other processor is the proxy's
     return proxy
 
 
-def read_with(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have both handlers read through this client, without a cache."""
-    for handler in (kim_handler, sm_handler):
-        monkeypatch.setattr(handler, "VECTORS", WordVectors(client, "word-vectors", handler.MODEL.vector_length, 0))
+def handlers() -> dict[str, Handler]:
+    """Return the handler for requests with the field `input` and `sent1`, each with a new client and no cache."""
+    return {"input": uncached(KIM, read_client), "sent1": uncached(SM, read_client)}

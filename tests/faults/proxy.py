@@ -246,5 +246,9 @@ def broken_vector(exchange: Exchange) -> None:
     exchange.answer(200, json.dumps(answer).encode())
 
 
-LASTING = {no_table: "ResourceNotFoundException", denied: "dynamodb:BatchGetItem", expired: "ExpiredTokenException",
-           broken_vector: "3 bytes, not the"}  # fmt: skip
+LASTING: dict[Fault, str] = {
+    no_table: "ResourceNotFoundException",
+    denied: "dynamodb:BatchGetItem",
+    expired: "ExpiredTokenException",
+    broken_vector: "3 bytes, not the",
+}

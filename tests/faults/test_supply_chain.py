@@ -78,6 +78,7 @@ def test_the_package_holds_what_a_request_needs_and_nothing_else(model: str, clo
         f"{model}.model",
         f"{model}/__init__.py",
         f"{model}/model.py",
+        f"{model}/predict.py",
     }
     expected |= {f"inference/{path.name}" for path in (ROOT / "inference").glob("*.py")}
     if model == "sm_cnn":
@@ -86,6 +87,6 @@ def test_the_package_holds_what_a_request_needs_and_nothing_else(model: str, clo
     assert {name: found for name, data in held.items() if (found := secrets(data))} == {}
     for name, data in held.items():
         assert str(ROOT).encode() not in data, f"{name} names a folder of the machine that built it"
-        assert not re.search(rb"(?m)^\s*(?:import|from) (?:tests|utils|moto|pytest|hypothesis|gensim|tqdm)\b", data), (
-            name
-        )
+        assert not re.search(
+            rb"(?m)^\s*(?:import|from) (?:tests|utils|toolkit|bench|moto|pytest|hypothesis|gensim|tqdm)\b", data
+        ), name

@@ -9,49 +9,53 @@ import numpy as np
 import pytest
 import torch
 
+import kim_cnn.predict
+import sm_cnn.predict
 from inference import model_file
 from inference.model_file import ModelFileError
+from toolkit.training.model_writer import write_model
 
 KIM = {"dim": 6, "channels": 1, "filters": 5, "dropout": 0.5, "labels": ["bad", "good"]}
 SM = {"dim": 6, "channels": 1, "filters": 5, "width": 5, "features": False, "dropout": 0.5}
+PREDICT = {"kim_cnn": kim_cnn.predict, "sm_cnn": sm_cnn.predict}
 
 
 def saved(path: Path, architecture: str = "kim_cnn", config: dict[str, Any] = KIM) -> torch.nn.Module:
-    module = model_file.build(architecture, config)
-    model_file.save(path, architecture, config, module.state_dict())
+    module = PREDICT[architecture].build(config)
+    write_model(path, architecture, config, module.state_dict())
     return module.eval()
 
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_a_saved_kim_cnn_answers_as_the_module_does(tmp_path: Path, channels: int) -> None:
     module = saved(tmp_path / "m.model", config={**KIM, "channels": channels})
-    model = model_file.load(tmp_path / "m.model", "kim_cnn")
+    model = kim_cnn.predict.load(tmp_path / "m.model")
     words = np.random.default_rng(0).normal(size=(3, 9, 6 * channels)).astype(np.float32)
     lengths = np.array([9, 9, 9])
     with torch.inference_mode():
         expected = module(torch.from_numpy(words), torch.from_numpy(lengths)).numpy()
-    np.testing.assert_array_equal(model.forward(words, lengths), expected)
+    np.testing.assert_array_equal(model.forward({"words": words, "lengths": lengths}), expected)
     assert model.vector_length == 6 * channels
 
 
 def test_a_sentence_scores_the_same_alone_and_padded_in_a_batch(tmp_path: Path) -> None:
     saved(tmp_path / "m.model")
-    forward = model_file.load(tmp_path / "m.model", "kim_cnn").forward
+    forward = kim_cnn.predict.load(tmp_path / "m.model").forward
     words = np.random.default_rng(0).normal(size=(2, 30, 6)).astype(np.float32)
     words[1, 1:] = 0
-    together = forward(words, np.array([30, 1]))
-    np.testing.assert_allclose(forward(words[1:, :1], np.array([1])), together[1:], atol=1e-6)
+    together = forward({"words": words, "lengths": np.array([30, 1])})
+    np.testing.assert_allclose(forward({"words": words[1:, :1], "lengths": np.array([1])}), together[1:], atol=1e-6)
 
 
 def test_one_question_serves_many_answers(tmp_path: Path) -> None:
     saved(tmp_path / "m.model", "sm_cnn", SM)
-    forward = model_file.load(tmp_path / "m.model", "sm_cnn").forward
+    forward = sm_cnn.predict.load(tmp_path / "m.model").forward
     random = np.random.default_rng(0)
-    question = random.normal(size=(1, 4, 6)).astype(np.float32), np.array([4])
-    answers = random.normal(size=(3, 7, 6)).astype(np.float32), np.array([7, 7, 7])
-    together = forward(*question, *answers)
+    question = {"question": random.normal(size=(1, 4, 6)).astype(np.float32), "question_lengths": np.array([4])}
+    answers = random.normal(size=(3, 7, 6)).astype(np.float32)
+    together = forward({**question, "answer": answers, "answer_lengths": np.array([7, 7, 7])})
     for index in range(3):
-        alone = forward(*question, answers[0][index : index + 1], answers[1][:1])
+        alone = forward({**question, "answer": answers[index : index + 1], "answer_lengths": np.array([7])})
         np.testing.assert_allclose(alone, together[index : index + 1], atol=1e-6)
 
 
@@ -66,35 +70,35 @@ def test_a_model_file_that_would_run_code_is_refused(tmp_path: Path, monkeypatch
     Path("pickle.model").write_bytes(pickle.dumps(Malicious()))
     for name in ("zip.model", "pickle.model"):
         with pytest.raises(ModelFileError, match=f"{name}: not a model file"):
-            model_file.load(Path(name), "kim_cnn")
+            kim_cnn.predict.load(Path(name))
     assert not Path("executed").exists()
 
 
 def test_a_wrong_file_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "m.model"
     with pytest.raises(ModelFileError, match="no such file"):
-        model_file.load(path, "kim_cnn")
+        kim_cnn.predict.load(path)
     saved(path, "sm_cnn", SM)
     with pytest.raises(ModelFileError, match="holds a sm_cnn, not a kim_cnn"):
-        model_file.load(path, "kim_cnn")
+        kim_cnn.predict.load(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(ModelFileError, match="not a model file"):
-        model_file.load(path, "sm_cnn")
+        sm_cnn.predict.load(path)
     torch.save([1, 2], path)
     with pytest.raises(ModelFileError, match="no architecture, config and state_dict"):
-        model_file.load(path, "kim_cnn")
+        kim_cnn.predict.load(path)
 
 
 def test_weights_that_do_not_fit_or_are_not_numbers_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.model"
-    state = model_file.build("kim_cnn", KIM).state_dict()
-    model_file.save(path, "kim_cnn", {**KIM, "dim": 7}, state)
+    state = kim_cnn.predict.build(KIM).state_dict()
+    write_model(path, "kim_cnn", {**KIM, "dim": 7}, state)
     with pytest.raises(ModelFileError, match="config and weights do not fit"):
-        model_file.load(path, "kim_cnn")
+        kim_cnn.predict.load(path)
     state["fc1.bias"][0] = torch.nan
-    model_file.save(path, "kim_cnn", KIM, state)
+    write_model(path, "kim_cnn", KIM, state)
     with pytest.raises(ModelFileError, match="not finite numbers"):
-        model_file.load(path, "kim_cnn")
+        kim_cnn.predict.load(path)
 
 
 def test_an_interrupted_save_leaves_the_file_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +111,46 @@ def test_an_interrupted_save_leaves_the_file_before_it(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(OSError, match="No space"):
-        model_file.save(path, "kim_cnn", KIM, {})
+        write_model(path, "kim_cnn", KIM, {})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_model_file_of_a_folder_is_the_one_to_serve_and_without_one_its_export(tmp_path: Path) -> None:
+    assert model_file.find(tmp_path, "sm_cnn") == tmp_path / "sm_cnn.model"
+    (tmp_path / "sm_cnn.onnx").touch()
+    assert model_file.find(tmp_path, "sm_cnn") == tmp_path / "sm_cnn.onnx"
+    assert model_file.find(tmp_path, "kim_cnn") == tmp_path / "kim_cnn.model"
+    (tmp_path / "sm_cnn.model").touch()
+    assert model_file.find(tmp_path, "sm_cnn") == tmp_path / "sm_cnn.model"
+
+
+def test_logits_of_several_passes_come_in_the_order_of_their_rows(tmp_path: Path) -> None:
+    saved(tmp_path / "m.model")
+    model = kim_cnn.predict.load(tmp_path / "m.model")
+    words = np.random.default_rng(0).normal(size=(5, 3, 6)).astype(np.float32)
+    lengths = np.full(5, 3)
+    groups = [np.array([4, 0]), np.array([2]), np.array([1, 3])]
+    logits = model.logits([(rows, {"words": words[rows], "lengths": lengths[rows]}) for rows in groups])
+    assert (logits.dtype, logits.shape) == (np.float32, (5, 2))
+    np.testing.assert_allclose(logits, model.forward({"words": words, "lengths": lengths}), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("features", "overlap", "complaint"),
+    [
+        (True, None, "config and overlap do not fit"),
+        (False, {"documents": 1}, "config and overlap do not fit"),
+        (True, {"documents": 1}, r"overlap can't be used \(KeyError"),
+        (True, {"documents": 9, "document_frequency": "", "stop_words": "", "mean": [0.0] * 4, "scale": [0.0] * 4},
+         "overlap can't be used .*not finite"),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:.*encountered in divide")
+def test_overlap_that_cannot_be_computed_is_refused_at_the_start(
+    tmp_path: Path, features: bool, overlap: Any, complaint: str
+) -> None:
+    config = {**SM, "features": features}
+    write_model(tmp_path / "m.model", "sm_cnn", config, sm_cnn.predict.build(config).state_dict(), overlap)
+    with pytest.raises(ModelFileError, match=f"m.model: {complaint}"):
+        sm_cnn.predict.load(tmp_path / "m.model")

@@ -1,59 +1,84 @@
 """SnapStart hooks: a real request before the snapshot, fresh connections after it is restored."""
 
+import random
+import sys
 from typing import Any
 
-import boto3
 import pytest
 import snapshot_restore_py
 
-from inference import gateway, snapstart
+from inference import snapstart
 from inference.word_vectors import WordVectors
+from tests.fakes.client import FakeClient
+from tests.serving import KIM, handler, post
+
+
+class Hooks:
+    """The functions that were registered for before a snapshot and after its restore."""
+
+    def __init__(self) -> None:
+        self.before: list[Any] = []
+        self.after: list[Any] = []
+
+    def snapshot(self) -> None:
+        for hook in self.before:
+            hook()
+
+    def restore(self) -> None:
+        for hook in self.after:
+            hook()
 
 
 @pytest.fixture
-def hooks(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], list[Any]]:
-    """The functions registered for before a snapshot and after its restore."""
-    before: list[Any] = []
-    after: list[Any] = []
-    monkeypatch.setattr(snapshot_restore_py, "register_before_snapshot", before.append)
-    monkeypatch.setattr(snapshot_restore_py, "register_after_restore", after.append)
-    return before, after
+def hooks(monkeypatch: pytest.MonkeyPatch) -> Hooks:
+    hooks = Hooks()
+    monkeypatch.setattr(snapshot_restore_py, "register_before_snapshot", hooks.before.append)
+    monkeypatch.setattr(snapshot_restore_py, "register_after_restore", hooks.after.append)
+    return hooks
 
 
-@gateway.endpoint
-def handler(fields: dict[str, Any], deadline: float) -> dict[str, Any]:
-    served.append(fields)
-    return {"length": len(fields["input"])}
+def nothing() -> None:
+    pass
 
 
-served: list[Any] = []
+def test_a_request_is_served_before_the_snapshot(hooks: Hooks) -> None:
+    client = FakeClient(lambda word: None)
+    snapstart.register(handler(KIM, client), nothing, KIM.EXAMPLE)
+    assert client.calls == []
+    hooks.snapshot()
+    assert client.calls == [["this", "is", "a", "very", "good", "movie"]]
 
 
-def test_a_request_is_served_before_the_snapshot(dynamodb: Any, hooks: tuple[list[Any], list[Any]]) -> None:
-    snapstart.register(handler, WordVectors(dynamodb, "words", 1, cache_size=1), {"input": "a"})
-    assert served == []
-    for hook in hooks[0]:
-        hook()
-    assert served == [{"input": "a"}]
+def test_a_version_that_cannot_serve_is_not_published(hooks: Hooks) -> None:
+    snapstart.register(handler(KIM, FakeClient(lambda word: {"S": "broken"})), nothing, KIM.EXAMPLE)
+    with pytest.raises(RuntimeError, match=r"the request before the snapshot was answered 500: .*log says why"):
+        hooks.snapshot()
 
 
-def test_a_version_that_cannot_serve_is_not_published(dynamodb: Any, hooks: tuple[list[Any], list[Any]]) -> None:
-    snapstart.register(handler, WordVectors(dynamodb, "words", 1, cache_size=1), {"input": 3})
-    with pytest.raises(RuntimeError, match="answered 500"):
-        hooks[0][0]()
+def test_connections_are_new_after_the_restore_and_the_cache_is_kept(hooks: Hooks, dynamodb: Any, put: Any) -> None:
+    put("c", [0.5])
+    first = FakeClient(lambda word: None)
+    clients = iter([first, dynamodb])
+    vectors = WordVectors(lambda: next(clients), "words", 1, cache_size=10)
+    snapstart.register(handler(KIM, first), vectors.reconnect, KIM.EXAMPLE)
+    assert vectors.lookup(["a", "b"]) == {"a": None, "b": None}
+    hooks.restore()
+    assert vectors.lookup(["a", "c"]) == {"a": None, "c": 0.5}
+    assert first.calls == [["a", "b"]]
 
 
-def test_connections_are_new_after_the_restore_and_the_cache_is_kept(
-    dynamodb: Any, put: Any, hooks: tuple[list[Any], list[Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(snapstart, "dynamodb_client", lambda: boto3.client("dynamodb"))
-    put("a", [1])
-    vectors = WordVectors(dynamodb, "words", 1, cache_size=1)
-    snapstart.register(handler, vectors, {"input": "a"})
-    vectors.lookup(["a"])
-    for hook in hooks[1]:
-        hook()
-    assert vectors.client is not dynamodb
-    assert vectors.lookup(["a"])["a"] == 1
-    put("b", [2])
-    assert vectors.lookup(["b"])["b"] == 2
+def test_restored_functions_back_off_each_by_its_own_chance(hooks: Hooks) -> None:
+    snapstart.register(handler(KIM, FakeClient(lambda word: None)), nothing, KIM.EXAMPLE)
+    drawn = set()
+    for _ in range(3):
+        random.seed(7)  # what the snapshot holds
+        hooks.restore()
+        drawn.add(random.random())
+    assert len(drawn) == 3
+
+
+def test_where_the_runtime_has_no_snapshots_nothing_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "snapshot_restore_py", None)
+    served = handler(KIM, FakeClient(lambda word: None))
+    snapstart.register(served, nothing, KIM.EXAMPLE)
+    assert post(served, **KIM.EXAMPLE)[0] == 200

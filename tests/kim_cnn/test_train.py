@@ -1,155 +1,36 @@
-"""Training a Kim CNN: a file that is reproducible, evaluates as it was measured, and serves every mode alike."""
+"""What only a Kim CNN's training does: sentences counted with their phrases, and adversarial training."""
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from inference import model_file
-from kim_cnn import evaluate, train
-from toolkit.training.training import MODES
-from toolkit.vectors.file import read_vectors
-
-GOOD, BAD, FILLER = ["fine", "great", "lovely"], ["awful", "poor", "dull"], ["film", "the", "plot", "is"]
+from kim_cnn.dataset import Sentence
+from kim_cnn.train import DATASETS, move_against, read_data
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """SST-2 files in which a word decides the class, and vectors of most of their words."""
-    random = np.random.default_rng(0)
-    for split, size in (("phrases.train", 150), ("train", 60), ("dev", 40)):
-        with (tmp_path / f"stsa.binary.{split}.tsv").open("w") as lines:
-            for label in random.integers(0, 2, size):
-                words = [*random.choice(FILLER, random.integers(1, 6)), random.choice(GOOD if label else BAD)]
-                lines.write(f"{label}\t{' '.join(words)}\n")
-    with (tmp_path / "vectors.txt").open("w") as lines:
-        for word in [*GOOD, *BAD, *FILLER[:3], "never-in-training"]:
-            lines.write(f"{word} {' '.join(f'{value:.3f}' for value in random.normal(size=10))}\n")
-    return tmp_path
+def test_whole_sentences_are_added_to_the_phrases_and_only_the_dev_set_is_cut(tmp_path: Path) -> None:
+    for split, text in (("phrases.train", "a phrase"), ("train", "a whole sentence"), ("dev", "one two three four")):
+        (tmp_path / f"stsa.binary.{split}.tsv").write_text(f"1\t{text}\n")
+    data = read_data(tmp_path, DATASETS["sst-2"], sentence_copies=2, max_words=2)
+    whole = Sentence(["a", "whole", "sentence"], 1)
+    assert data.train == [Sentence(["a", "phrase"], 1), whole, whole]
+    assert data.dev == [Sentence(["one", "two"], 1)]
+    assert data.labels == ("negative", "positive")
 
 
-def run(data: Path, *options: str, mode: str = "static", output: str = "kim.model", seed: int = 1) -> Path:
-    path = data / output
-    arguments = [
-        "--data",
-        str(data),
-        "--dataset",
-        "sst-2",
-        "--mode",
-        mode,
-        "--epochs",
-        "12" if mode == "rand" else "2",
-        "--quiet",
-    ]
-    arguments += ["--dim", "10"] if mode == "rand" else ["--vectors", str(data / "vectors.txt")]
-    if mode != "static":
-        arguments += ["--export-vectors", str(data / "exported.txt")]
-    assert train.main([*arguments, "--seed", str(seed), "--output", str(path), *options]) == 0
-    return path
+@pytest.mark.parametrize("distance", [0.1, 3.0])
+def test_vectors_move_by_a_distance_a_sentence_to_where_a_linear_loss_grows_fastest(distance: float) -> None:
+    """Of a loss that is linear, moving by a distance along the gradient adds distance × its norm, a sentence."""
+    vectors, slope = torch.randn(3, 4, 5, requires_grad=True), torch.randn(3, 4, 5)
+    moved = move_against(vectors, (vectors * slope).sum(), distance)
+    torch.testing.assert_close((moved - vectors).flatten(1).norm(dim=1), torch.full((3,), distance))
+    grown = ((moved - vectors) * slope).flatten(1).sum(1)
+    torch.testing.assert_close(grown, distance * slope.flatten(1).norm(dim=1))
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_every_mode_learns_and_evaluates_to_what_training_printed(
-    mode: str, data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = run(data, mode=mode)
-    measured = capsys.readouterr().out.splitlines()[-1]
-    vectors = data / ("vectors.txt" if mode == "static" else "exported.txt")
-    evaluate.main(
-        ["--model", str(model), "--data", str(data / "stsa.binary.dev.tsv"), "--vectors", str(vectors), "--quiet"]
-    )
-    assert capsys.readouterr().out.splitlines()[-1] == measured
-    name, accuracy = measured.split()
-    assert name == "accuracy"
-    assert float(accuracy) > 0.8  # chance is 0.5
-    loaded = model_file.load(model, "kim_cnn")
-    assert loaded.config["labels"] == ["negative", "positive"]
-    assert loaded.config["channels"] == (2 if mode == "multichannel" else 1)
-
-
-def test_exported_vectors_hold_both_channels_of_every_word_that_can_be_asked_for(data: Path) -> None:
-    run(data, mode="multichannel")
-    given, exported = (dict(read_vectors(data / name)) for name in ("vectors.txt", "exported.txt"))
-    assert set(exported) == {*given, "is"}  # `is` has no vector, but is trained
-    np.testing.assert_array_equal(exported["never-in-training"], np.tile(given["never-in-training"], 2))
-    np.testing.assert_array_equal(exported["great"][:10], given["great"])
-    assert not np.array_equal(exported["great"][10:], given["great"])
-
-
-@pytest.mark.parametrize("mode", ["static", "non-static"])
-def test_the_same_seed_gives_the_same_file_and_another_seed_another(mode: str, data: Path) -> None:
-    first = run(data, mode=mode).read_bytes()
-    exported = (data / "exported.txt").read_bytes() if mode != "static" else b""
-    assert run(data, mode=mode, output="again.model").read_bytes() == first
-    assert ((data / "exported.txt").read_bytes() if mode != "static" else b"") == exported
-    assert run(data, mode=mode, output="other.model", seed=2).read_bytes() != first
-
-
-def test_ctrl_c_keeps_the_best_epoch_so_far(
-    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    scores = iter([0.7, 0.9, 0.8])
-    states = []
-
-    def score(*_: object) -> float:
-        try:
-            value = next(scores)
-        except StopIteration:
-            raise KeyboardInterrupt from None
-        return value
-
-    predictions = train.predictions
-
-    def remember(model: model_file.Model, *rest: object) -> np.ndarray:
-        states.append(predictions(model, *rest))
-        return states[-1]
-
-    monkeypatch.setattr(train, "predictions", remember)
-    monkeypatch.setattr(train, "accuracy", lambda *_: score() if len(states) < 5 else 0.123)
-    path = data / "kim.model"
-    arguments = ["--data", str(data), "--dataset", "sst-2", "--vectors", str(data / "vectors.txt"), "--quiet"]
-    assert train.main([*arguments, "--epochs", "9", "--output", str(path)]) == 130
-    dev = evaluate.read_sentences(data / "stsa.binary.dev.tsv", 2)
-    model = model_file.load(path, "kim_cnn")
-    vectors = dict(read_vectors(data / "vectors.txt"))
-    np.testing.assert_array_equal(predictions(model, dev, vectors), states[1])
-
-
-def test_ctrl_c_before_the_first_score_leaves_an_earlier_model_alone(
-    data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    earlier = run(data).read_bytes()
-
-    def interrupt(*_: object) -> float:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(train, "accuracy", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        run(data, seed=2)
-    assert (data / "kim.model").read_bytes() == earlier
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ["--mode", "rand", "--export-vectors", "e", "--dim", "0"],
-        ["--mode", "rand", "--vectors", "v", "--export-vectors", "e"],
-        ["--mode", "non-static", "--vectors", "v"],
-        ["--mode", "static", "--vectors", "v", "--export-vectors", "e"],
-        ["--mode", "static"],
-        ["--vectors", "v", "--output", "/nowhere/kim.model"],
-        ["--vectors", "v", "--epochs", "0"],
-    ],
-)
-def test_options_that_do_not_fit_together_are_bad_usage(options: list[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        train.main(["--data", "d", *options])
-    assert stopped.value.code == 2
-
-
-def test_training_leaves_nothing_behind_but_its_files(data: Path) -> None:
-    before = set(data.iterdir())
-    run(data, mode="non-static")
-    assert set(data.iterdir()) - before == {data / "kim.model", data / "exported.txt"}
-    assert torch.load(data / "kim.model", weights_only=True)["config"]["mode"] == "non-static"
+def test_moved_vectors_train_the_words_they_came_from() -> None:
+    words = torch.nn.Parameter(torch.randn(1, 2, 3))
+    vectors = 2 * words
+    move_against(vectors, vectors.square().sum(), 0.1).sum().backward()
+    torch.testing.assert_close(words.grad, torch.full((1, 2, 3), 2.0))

@@ -33,7 +33,7 @@ sentences = st.lists(st.sampled_from([*QUESTION, *ANSWERS[0], "unseen", "'s", "-
 def test_shares_of_the_question_by_stems_with_and_without_idf_and_stop_words() -> None:
     idf = {"who": math.log(4), "form": math.log(4), "the": math.log(4), "glacier": math.log(2), "cave": math.log(4 / 3)}
     shared = idf["the"] + idf["glacier"] + idf["form"] + idf["cave"]
-    expected = [
+    expected: list[list[float]] = [
         [4 / 5, shared / sum(idf.values()), 3 / 3, 1.0],
         [1 / 5, idf["who"] / sum(idf.values()), 0, 0],
         [0, 0, 0, 0],

@@ -15,8 +15,8 @@ from torch import nn
 
 from inference import model_file
 from tests.sm_cnn.test_dataset import write
-from utils.convert_castor_checkpoint import MAGIC, PROTOCOL, main, read_checkpoint
 from toolkit.cli import CommandError
+from utils.convert_castor_checkpoint import MAGIC, PROTOCOL, main, read_checkpoint
 
 DATA = os.environ.get("SERVERLESS_INFERENCE_DATA")
 REAL = Path(DATA or "", "checkpoints", "sm_cnn.w2v-aquaint.TrecQA.2017-06-19.model")
@@ -186,5 +186,7 @@ def test_layers_of_neither_model_are_named(tmp_path: Path, monkeypatch: pytest.M
     module = QAModel()
     del module.conv_q
     old = pickle_whole(module, tmp_path / "old.model", monkeypatch)
-    with pytest.raises(CommandError, match="neither SM-CNN nor Kim CNN: its layers are combined_feature_vector, conv_a"):
+    with pytest.raises(
+        CommandError, match="neither SM-CNN nor Kim CNN: its layers are combined_feature_vector, conv_a"
+    ):
         main([str(old), str(tmp_path / "new.model")])

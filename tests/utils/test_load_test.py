@@ -1,4 +1,4 @@
-"""The load test: what it sends, what it counts, and percentiles by definition."""
+"""The load test: what it sends, what it counts, and its percentiles."""
 
 import json
 import threading
@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.conftest import free_port
-from utils.load_test import main, percentile, plot, read_requests
 from toolkit.cli import CommandError
+from utils.load_test import distribution, main, plot
 
 
 @contextmanager
@@ -63,44 +61,13 @@ def sentences(tmp_path: Path) -> Path:
     return path
 
 
-@given(st.lists(st.floats(0, 1e3), min_size=1, max_size=300), st.sampled_from([50, 90, 99, 99.9]))
-def test_a_percentile_is_the_least_value_that_so_many_do_not_exceed(values: list[float], percent: float) -> None:
-    found = percentile(values, percent)
-    assert found in values
-    assert sum(value <= found for value in values) / len(values) >= percent / 100 - 1e-9
-    assert sum(value < found for value in values) / len(values) < percent / 100
+@pytest.mark.parametrize(("count", "rank"), [(1000, 999), (999, 999), (100, 100), (3, 3)])
+def test_p999_is_the_nearest_rank(count: int, rank: int) -> None:
+    assert distribution(range(1, count + 1))["p99.9"] == rank
 
 
-@pytest.mark.parametrize(("count", "percent", "rank"), [(1000, 99.9, 999), (999, 99.9, 999), (100, 99, 99), (3, 50, 2)])
-def test_a_percentile_has_the_nearest_rank(count: int, percent: float, rank: int) -> None:
-    assert percentile(range(1, count + 1), percent) == rank
-
-
-def test_requests_are_read_from_every_form(tmp_path: Path) -> None:
-    (tmp_path / "a.toks").write_text("who ?\nwhat ?\n")
-    (tmp_path / "b.toks").write_text("me\nthat\n")
-    pairs = [{"sent1": "who ?", "sent2": "me"}, {"sent1": "what ?", "sent2": "that"}]
-    assert read_requests(tmp_path) == pairs
-    file = tmp_path / "file"
-    file.write_text("who ?\tme\nwhat ?\tthat\n")
-    assert read_requests(file) == pairs
-    file.write_text("3\tcaf\u00e9 \u00a0 noir\n0\tbad\n", encoding="utf-8")
-    assert read_requests(file) == [{"input": "café \u00a0 noir"}, {"input": "bad"}]
-    file.write_text("one\n\ntwo\n")
-    assert read_requests(file) == [{"input": "one"}, {"input": "two"}]
-
-
-def test_data_that_cannot_be_used_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "a.toks").write_text("who ?\n")
-    (tmp_path / "b.toks").write_text("me\nthat\n")
-    with pytest.raises(CommandError, match=r"1 lines in a\.toks but 2 in b\.toks"):
-        read_requests(tmp_path)
-    (tmp_path / "empty").write_text("\n")
-    with pytest.raises(CommandError, match="empty: no requests"):
-        read_requests(tmp_path / "empty")
-    (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    with pytest.raises(CommandError, match="binary: not UTF-8"):
-        read_requests(tmp_path / "binary")
+def test_percentiles_are_values_that_were_measured() -> None:
+    assert distribution([4, 1, 3, 2]) == {"mean": 2.5, "p50": 2, "p90": 4, "p99": 4, "p99.9": 4, "max": 4}
 
 
 def test_each_request_is_counted_once_with_errors_by_kind(sentences: Path, tmp_path: Path, capsys: Any) -> None:
@@ -126,18 +93,7 @@ def test_each_request_is_counted_once_with_errors_by_kind(sentences: Path, tmp_p
     assert second["throughput"] == pytest.approx(20 / second["seconds"])
     assert list(second["latency"].values())[1:] == sorted(list(second["latency"].values())[1:])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == [
-        "clients",
-        "requests/s",
-        "mean",
-        "p50",
-        "p90",
-        "p99",
-        "p99.9",
-        "server",
-        "cold",
-        "errors",
-    ]
+    assert lines[0].split() == "clients requests/s mean p50 p90 p99 p99.9 server cold errors".split()
     assert lines[1].endswith("3 HTTP 503, 1 no JSON")
     assert (tmp_path / "plot.svg").read_text().lstrip().startswith("<?xml")
 

@@ -1,0 +1,112 @@
+"""The emulator of the local cloud, with what MiniStack 1.5.33 does otherwise than AWS put right.
+
+Each fix replaces internals of MiniStack, so another version is refused: check there which fixes are still needed.
+
+Run as `python -m toolkit.deployment.ministack_fixes`; toolkit/deployment/local_cloud.py sets the environment.
+"""
+
+import asyncio
+import contextvars
+import importlib.metadata
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+VERSION = "1.5.33"
+
+
+def check_version(installed: str) -> None:
+    """Raise RuntimeError unless the MiniStack that is installed is the one these fixes were written for."""
+    if installed != VERSION:
+        raise RuntimeError(f"the fixes of the local cloud are for MiniStack {VERSION}, not {installed}; install that")
+
+
+def fix_api() -> None:
+    """Put right what CloudFormation makes of an AWS::ApiGatewayV2::Api."""
+    from ministack.services.cloudformation import provisioners
+
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"]
+    create, update = handlers["create"], handlers["update"]
+
+    def with_cors(props: dict[str, Any]) -> dict[str, Any]:
+        # A template writes AllowOrigins and the service reads allowOrigins. AWS translates; here CORS was lost.
+        cors = {name[0].lower() + name[1:]: value for name, value in props.get("CorsConfiguration", {}).items()}
+        return {**props, "CorsConfiguration": cors} if cors else props
+
+    def with_reachable_endpoint(result: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+        # AWS names a host that resolves anywhere. Here it is a subdomain of localhost, which not every resolver knows.
+        api_id, attributes = result
+        endpoint = f"{os.environ['AWS_ENDPOINT_URL']}/_aws/execute-api/{api_id}"
+        return api_id, {**attributes, "ApiEndpoint": endpoint}
+
+    handlers["create"] = lambda name, props, *rest: with_reachable_endpoint(create(name, with_cors(props), *rest))
+    handlers["update"] = lambda name, old, new, *rest, **named: with_reachable_endpoint(
+        update(name, with_cors(old), with_cors(new), *rest, **named)
+    )
+
+
+def fix_conditions() -> None:
+    """Let conditions see AWS::Region, as they do on AWS; here they saw no pseudo parameter."""
+    from ministack.services.cloudformation import changesets, engine, handlers, stacks
+
+    evaluate = engine._evaluate_conditions
+
+    def with_region(template: dict[str, Any], params: dict[str, Any]) -> Any:
+        return evaluate(template, {**params, "AWS::Region": {"Value": engine.get_region()}})
+
+    for module in (changesets, engine, handlers, stacks):
+        module._evaluate_conditions = with_region
+
+
+def fix_transform() -> None:
+    """Hand the values of parameters to the SAM transform, as AWS does; here a `Ref` in AutoPublishCodeSha256 stayed."""
+    from ministack.services.cloudformation import changesets, engine, handlers
+    from samtranslator.translator import transform as sam
+
+    values: contextvars.ContextVar[dict[str, str]] = contextvars.ContextVar("values")
+    apply: Callable[..., Any] = engine._apply_transforms
+    transform = sam.transform
+
+    def apply_with_values(template: dict[str, Any], provided: Any = None, previous: Any = None) -> Any:
+        values.set(engine._transform_parameters(template, provided, previous))
+        return apply(template, provided, previous)
+
+    def transform_with_values(template: dict[str, Any], _: dict[str, str], *rest: Any) -> Any:
+        return transform(template, values.get(), *rest)
+
+    sam.transform = transform_with_values
+    for module in (changesets, engine, handlers):
+        module._apply_transforms = apply_with_values
+
+
+def fix_deletion() -> None:
+    """Answer DeleteStack when the stack is gone, not at once as AWS does: SAM CLI would look again after 30 s only."""
+    from ministack.services import cloudformation
+
+    handle = cloudformation.handle_request
+
+    async def handle_and_wait(*request: Any) -> Any:
+        answer = await handle(*request)
+        if b"Action=DeleteStack" in request[3]:
+            await asyncio.sleep(0.1)  # the deletion is a task that this one has to let begin
+            while any(stack["StackStatus"] == "DELETE_IN_PROGRESS" for stack in cloudformation._stacks.values()):
+                await asyncio.sleep(0.1)
+        return answer
+
+    cloudformation.handle_request = handle_and_wait
+
+
+def main() -> None:
+    """Run the emulator in this process."""
+    check_version(importlib.metadata.version("ministack"))
+    for fix in (fix_api, fix_conditions, fix_transform, fix_deletion):
+        fix()
+    from ministack.app import main as run
+
+    sys.argv = ["ministack"]
+    run()
+
+
+if __name__ == "__main__":
+    main()

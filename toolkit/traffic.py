@@ -1,0 +1,80 @@
+"""Requests from a data file, and how often a function that answers them has to read the table."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from inference.tokenizer import tokenize
+from inference.word_vectors import WordVectors
+from toolkit.cli import CommandError, read_lines
+
+Fields = dict[str, str]
+
+
+def read_requests(path: Path) -> list[Fields]:
+    """Return the requests that a folder or file holds, as the fields of their JSON.
+
+    The folder has TrecQA's `a.toks` and `b.toks`. The file has lines of `label<TAB>sentence` (the label a number, as
+    in SST), `question<TAB>answer` or one sentence. Raises CommandError when there are none, or for text that is not
+    UTF-8.
+    """
+    if path.is_dir():
+        questions, answers = (_lines(path / name) for name in ("a.toks", "b.toks"))
+        if len(questions) != len(answers):
+            raise CommandError(f"{path}: {len(questions)} lines in a.toks but {len(answers)} in b.toks")
+        requests = [{"sent1": question, "sent2": answer} for question, answer in zip(questions, answers, strict=True)]
+    else:
+        requests = [_request(line) for line in _lines(path)]
+    if not requests:
+        raise CommandError(f"{path}: no requests in it")
+    return requests
+
+
+def _lines(path: Path) -> list[str]:
+    return [line for line in read_lines(path) if line.strip()]
+
+
+def _request(line: str) -> Fields:
+    before, tab, after = line.partition("\t")
+    if not tab:
+        return {"input": line}
+    return {"input": after} if before.isdecimal() else {"sent1": before, "sent2": after}
+
+
+class Reads(NamedTuple):
+    """What requests read: distinct words per request, the share of these that the cache held, and the share of
+    requests that read the table, for one word or more.
+    """
+
+    words: float
+    hit_rate: float
+    reading: float
+
+
+class CountingTable:
+    """A table without words that counts the keys it is asked for, in place of a DynamoDB client."""
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self.calls = self.keys = 0
+
+    def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
+        """Answer that no word is known, which the cache remembers like a vector."""
+        ((table, asked),) = RequestItems.items()
+        self.calls += 1
+        self.keys += len(asked["Keys"])
+        return {"Responses": {table: []}}
+
+
+def replay(requests: Sequence[Fields], life: int, cache_size: int) -> Reads:
+    """Return what `requests` read when one container after another answers `life` of them, with a cache of its own."""
+    table = CountingTable()
+    words = reading = 0
+    for start in range(0, len(requests), life):
+        vectors = WordVectors(lambda: table, "words", 1, cache_size, unknown_seconds=math.inf)
+        for fields in requests[start : start + life]:
+            calls = table.calls
+            words += len(vectors.lookup(word for text in fields.values() for word in tokenize(text)))
+            reading += table.calls > calls
+    return Reads(words / len(requests), 1 - table.keys / words, reading / len(requests))

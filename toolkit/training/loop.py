@@ -1,0 +1,134 @@
+"""The training loop: batch after batch, scored on the dev set, the best state kept."""
+
+import contextlib
+import copy
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from toolkit.cli import log
+from toolkit.training.batches import batches
+
+
+class ParameterAverage:
+    """A running average of parameters, which scores better than any one step of a noisy training.
+
+    Polynomial-decay averaging (Shamir and Zhang 2013, section 4): with η = 3 of about the last quarter of all steps.
+    """
+
+    ETA = 3
+    EVERY = 10  # steps between two that count: where words are trained, averaging takes as long as a step
+
+    def __init__(self, parameters: Iterable[nn.Parameter]):
+        """Begin with the parameters as they are."""
+        self.parameters, self.steps = [each.data for each in parameters], 0
+        self.average = [each.clone() for each in self.parameters]
+
+    def update(self) -> None:
+        """Count a step."""
+        self.steps += 1
+        if self.steps % self.EVERY == 0 or self.steps < self.EVERY:
+            counted = self.steps // self.EVERY
+            weight = (self.ETA + 1) / (counted + self.ETA) if self.steps > self.EVERY else 1.0
+            for average, parameter in zip(self.average, self.parameters, strict=True):
+                average.lerp_(parameter, weight)
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        """Put the average in the parameters' place for a while."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
+        for average, parameter in zip(self.average, self.parameters, strict=True):
+            held = parameter.clone()
+            parameter.copy_(average)
+            average.copy_(held)
+
+
+class BestState:
+    """The state of modules that scored best."""
+
+    def __init__(self, modules: nn.Module):
+        """Begin without a score."""
+        self.modules, self.score, self.state = modules, -math.inf, dict[str, Any]()
+
+    def offer(self, score: float) -> None:
+        """Keep the modules' present state if `score` is the best so far; of equal ones the first is kept."""
+        if score > self.score:
+            self.score, self.state = score, copy.deepcopy(self.modules.state_dict())
+
+    def restore(self) -> None:
+        """Give the modules their best state back."""
+        self.modules.load_state_dict(self.state)
+
+
+def fit(
+    modules: nn.Module,
+    loss: Callable[[Tensor], Tensor],
+    dev_score: Callable[[], float],
+    *,
+    lengths: Tensor,
+    batch: int,
+    optimizers: Sequence[torch.optim.Optimizer],
+    epochs: int,
+    checks: int,
+    averaged: bool,
+    quiet: bool,
+) -> bool:
+    """Train `modules`, then restore the state with the best `dev_score`.
+
+    `loss` returns that of some rows (int64) of the training data, whose sentences have `lengths`; a `batch` has up to
+    that many. The dev score is taken `checks` times in each epoch, of the average of the parameters if `averaged`.
+    Returns whether Ctrl-C ended the training early, with the best state so far; before the first score it is a
+    KeyboardInterrupt still.
+    """
+    best, interrupted = BestState(modules), False
+    average = ParameterAverage(modules.parameters()) if averaged else None
+    steps = math.ceil(len(lengths) / batch)
+    checked_after = {steps * number // checks for number in range(1, checks + 1)}
+    modules.train()
+    with tqdm(total=epochs * steps, unit="batch", disable=True if quiet else None) as progress:
+        try:
+            for epoch in range(1, epochs + 1):
+                total, scores = 0.0, []
+                for step, rows in enumerate(batches(lengths, batch), 1):
+                    total += _step(loss(rows), optimizers)
+                    if average:
+                        average.update()
+                    progress.update()
+                    if step in checked_after:
+                        modules.eval()
+                        with average.applied() if average else contextlib.nullcontext():
+                            scores.append(dev_score())
+                            best.offer(scores[-1])
+                        modules.train()
+                        progress.set_postfix_str(f"dev {scores[-1]:.4f}, best {best.score:.4f}")
+                if not quiet:
+                    line = " ".join(f"{score:.4f}" for score in scores)
+                    progress.write(f"epoch {epoch}  loss {total / steps:.4f}  dev {line}")
+        except KeyboardInterrupt:
+            if not best.state:
+                raise
+            interrupted = True
+            log("stopped; the best so far is kept")
+    best.restore()
+    modules.eval()
+    return interrupted
+
+
+def _step(loss: Tensor, optimizers: Sequence[torch.optim.Optimizer]) -> float:
+    """Move the parameters against the gradient of `loss`; return it."""
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+    loss.backward()
+    for optimizer in optimizers:
+        optimizer.step()
+    return loss.item()
