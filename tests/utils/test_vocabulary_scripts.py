@@ -44,7 +44,7 @@ def test_a_vocabulary_is_split_as_serving_splits(vector_file: Write, tmp_path: P
 
 
 def test_a_vocabulary_is_read_from_stdin_and_written_to_stdout() -> None:
-    command = [sys.executable, ROOT / "utils/generate_vocab.py", "-", "-"]
+    command: list[str | Path] = [sys.executable, ROOT / "utils/generate_vocab.py", "-", "-"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C"}
     ran = subprocess.run(command, env=environment, input="Zürich b a\n".encode(), capture_output=True, check=True)
     assert ran.stdout.decode() == "a\nb\nzürich\n"
@@ -238,7 +238,7 @@ def test_only_the_words_of_a_list(vector_file: Write, tmp_path: Path) -> None:
 def test_a_cut_file_leaves_no_output(tmp_path: Path) -> None:
     cut = tmp_path / "cut.bin"
     cut.write_bytes(b"2 2\na " + bytes(8) + b"b \x00")
-    command = [sys.executable, ROOT / "utils/word2vec_bin_to_txt.py", cut, tmp_path / "out.txt"]
+    command: list[str | Path] = [sys.executable, ROOT / "utils/word2vec_bin_to_txt.py", cut, tmp_path / "out.txt"]
     ran = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
