@@ -49,7 +49,7 @@ package: .venv/installed
 
 deploy: .venv/installed
 	@for model in sm_cnn kim_cnn; do utils/create_deployment_package.sh $$model || exit 1; done
-	$(BIN)/python utils/deploy.py up
+	$(BIN)/python utils/deploy.py up --sm-cnn build/sm_cnn.zip --kim-cnn build/kim_cnn.zip
 
 # SERVERLESS_INFERENCE_DATA names the folder of the data sets (docs/training.md).
 bench: .venv/installed
@@ -63,6 +63,7 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/cfn-lint template.yaml
 	AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template template.yaml
 

@@ -65,13 +65,17 @@ def _converse(connection: socket.socket) -> None:
     while data := connection.recv(1 << 18):
         received += data
         head, end, body = received.partition(b"\r\n\r\n")
-        if end and len(body) == int(_LENGTH.search(head)[1]):
+        if end and len(body) == int(_header(_LENGTH, head)):
             received = b""
-            connection.sendall(_answer(_OPERATION.search(head)[1], body))
+            operation = _header(_OPERATION, head)
+            connection.sendall(_items(body) if operation == b"BatchGetItem" else _same(operation))
 
 
-def _answer(operation: bytes, body: bytes) -> bytes:
-    return _items(body) if operation == b"BatchGetItem" else _same(operation)
+def _header(pattern: re.Pattern[bytes], head: bytes) -> bytes:
+    found = pattern.search(head)
+    if found is None:
+        raise ValueError(f"no {pattern.pattern!r} in the request")
+    return found[1]
 
 
 @cache

@@ -13,7 +13,6 @@ The requests of --data (in the forms of `load_test.py`) go in random order to co
 each: that gives the cache hit rate, and shares the cost of a start. Prices are without free tiers.
 """
 
-import argparse
 import json
 import math
 import random
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from toolkit import cli
 from toolkit.cli import CommandError, run
 from toolkit.plot import pyplot, save
 from toolkit.traffic import Reads, read_requests, replay
@@ -123,10 +123,12 @@ def plot(ways: dict[str, dict[str, float]], snapshot: float, path: Path) -> None
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("durations", type=Path, metavar="DURATIONS", help="measured durations, JSON as above")
     parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="the requests, as for load_test.py")
-    parser.add_argument("--life", type=int, default=100, metavar="N", help="requests a container serves (default: 100)")
+    parser.add_argument(
+        "--life", type=int, default=100, metavar="N", help="requests a container serves (default: 100)"
+    )
     parser.add_argument("--cache", type=int, default=10_000, metavar="WORDS", help="WORD_CACHE_SIZE (default: 10000)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw cost a month, .svg or .png")
     options = parser.parse_args(argv)
