@@ -4,15 +4,15 @@
     python bench/cold_start.py build/torch/kim_cnn.zip build/onnx/kim_cnn.zip > bench/results/cold_start.txt
 
 Every round starts each package once, and as floors the two imports that a PyTorch function needs, so that ratios hold
-on a busy machine. `stub_server.py` stands in for DynamoDB. Packages are unzipped before, as Lambda does before it starts
-a process; the first round, which fills the page cache, does not count. The folders of PYTHONPATH come after a package.
+on a busy machine. `stub_server.py` stands in for DynamoDB. Packages are unzipped before, as Lambda does before it
+starts a process; the first round, which fills the page cache, does not count. The folders of PYTHONPATH come after a
+package.
 
 Prints medians in seconds: `total` is `python` (the interpreter), `load` (importing the handler, which loads the model)
 and `request`. `CPU` is of all threads. `client` is a new DynamoDB client once all is imported, as after a SnapStart
 restore. `MB` is the process's peak of memory.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -26,6 +26,8 @@ from pathlib import Path
 
 from stub_server import stub_server
 from tqdm import tqdm
+
+from toolkit import cli
 
 ONE_START = Path(__file__).with_name("one_start.py")
 EVENTS = {
@@ -58,7 +60,7 @@ def start(python: str, folder: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measure; print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("packages", nargs="+", type=Path, metavar="ZIP", help="packages for this machine's Python")
     parser.add_argument("--rounds", type=int, default=9, help="starts of each that count (default: 9)")
     options = parser.parse_args()

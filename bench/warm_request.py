@@ -24,7 +24,7 @@ from inference.model_file import Model
 from inference.service import Predict
 from inference.settings import Settings
 
-REQUESTS, ROUNDS = 100, 11
+REQUESTS, ROUNDS = 50, 11
 
 
 class VectorsOf2018:

@@ -6,7 +6,6 @@
 Multichannel models of 300 dimensions with random weights, one thread, no word cached.
 """
 
-import argparse
 import importlib
 import json
 import resource
@@ -17,6 +16,7 @@ import workload
 from stub_server import stub_server
 
 from inference.settings import Settings
+from toolkit import cli
 
 DIM, CHANNELS = 300, 2
 LIMITS = Settings()
@@ -45,7 +45,7 @@ def peak() -> float:
 
 def main() -> None:
     """Measure every request."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("model", choices=["sm_cnn", "kim_cnn"])
     name = parser.parse_args().model
     predict = importlib.import_module(f"{name}.predict")

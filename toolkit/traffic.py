@@ -1,5 +1,6 @@
 """Requests from a data file, and how often a function that answers them has to read the table."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,7 +72,7 @@ def replay(requests: Sequence[Fields], life: int, cache_size: int) -> Reads:
     table = CountingTable()
     words = reading = 0
     for start in range(0, len(requests), life):
-        vectors = WordVectors(lambda: table, "words", 1, cache_size)
+        vectors = WordVectors(lambda: table, "words", 1, cache_size, unknown_seconds=math.inf)
         for fields in requests[start : start + life]:
             calls = table.calls
             words += len(vectors.lookup(word for text in fields.values() for word in tokenize(text)))

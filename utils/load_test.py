@@ -13,7 +13,6 @@ ranks: p99 is the least latency that at least 99 % of requests do not exceed. A 
 counts as a cold start.
 """
 
-import argparse
 import itertools
 import json
 import time
@@ -29,6 +28,7 @@ import numpy as np
 import urllib3
 from tqdm import tqdm
 
+from toolkit import cli
 from toolkit.cli import CommandError, open_output, positive, run
 from toolkit.plot import pyplot, save
 from toolkit.traffic import Fields, read_requests
@@ -154,7 +154,7 @@ def plot(levels: Sequence[dict[str, Any]], path: Path, title: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("url", metavar="URL", help="the model's URL, as deploy.py prints it")
     parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="the texts to send, as above")
     parser.add_argument(
