@@ -6,7 +6,6 @@ The placeholder is one unknown word; answers and overlap features stay those of 
 answers are replaced by the placeholder as well: what is left are the features.
 """
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from inference.settings import Settings
 from sm_cnn import predict
 from sm_cnn.dataset import read_questions
 from sm_cnn.evaluate import cut, scores, words_of
+from toolkit import cli
 from toolkit.cli import run
 from toolkit.training.metrics import map_mrr
 from toolkit.vectors.file import load_vectors
@@ -37,7 +37,7 @@ def without(model: Model, *halves: str) -> Model:
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, metavar="FILE")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR")
     parser.add_argument("--vectors", type=Path, required=True, metavar="FILE")

@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,10 +40,10 @@ _TABLE = {
 
 
 @contextmanager
-def stub_server() -> Iterator[None]:
-    """Serve, and point boto3 at it."""
+def stub_server(latency: float = 0.0) -> Iterator[None]:
+    """Serve, each answer `latency` seconds late, and point boto3 at it."""
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=_serve, args=(there,), daemon=True)
+    process = multiprocessing.Process(target=_serve, args=(there, latency), daemon=True)
     process.start()
     os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{here.recv()}"
     try:
@@ -52,14 +53,14 @@ def stub_server() -> Iterator[None]:
         process.join()
 
 
-def _serve(connection: Any) -> None:
+def _serve(connection: Any, latency: float) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=100)
     connection.send(listener.getsockname()[1])
     while True:
-        threading.Thread(target=_converse, args=(listener.accept()[0],), daemon=True).start()
+        threading.Thread(target=_converse, args=(listener.accept()[0], latency), daemon=True).start()
 
 
-def _converse(connection: socket.socket) -> None:
+def _converse(connection: socket.socket, latency: float) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     received = b""
     while data := connection.recv(1 << 18):
@@ -68,6 +69,7 @@ def _converse(connection: socket.socket) -> None:
         if end and len(body) == int(_header(_LENGTH, head)):
             received = b""
             operation = _header(_OPERATION, head)
+            time.sleep(latency)
             connection.sendall(_items(body) if operation == b"BatchGetItem" else _same(operation))
 
 

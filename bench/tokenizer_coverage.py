@@ -6,11 +6,11 @@
 Takes TrecQA and WikiQA folders and SST files; prints the union of what it was given, every pair counted.
 """
 
-import argparse
 from collections import Counter
 from pathlib import Path
 
 from inference.tokenizer import tokenize
+from toolkit import cli
 from toolkit.cli import run
 from toolkit.vectors.file import read_vectors
 
@@ -24,7 +24,7 @@ def texts(path: Path) -> list[str]:
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("data", nargs="+", type=Path)
     parser.add_argument("--vectors", type=Path, required=True, metavar="FILE")
     options = parser.parse_args()

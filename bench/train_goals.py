@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from toolkit import cli
 from toolkit.cli import CommandError, run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,7 +74,7 @@ def train(name: str, row: Row, seed: int, options: argparse.Namespace) -> tuple[
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR")
     parser.add_argument("--vectors-50d", type=Path, metavar="FILE")
     parser.add_argument("--vectors-300d", type=Path, metavar="FILE")

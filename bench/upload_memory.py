@@ -1,8 +1,8 @@
-"""Peak memory of the uploader for files of different length: it should not grow with them.
+"""Peak memory of uploads of files of different length: it should not grow with them.
 
     python bench/upload_memory.py                # 100,000 and 1,000,000 lines of 300-d, about 5 minutes, 3 GB of disk
 
-Each file is uploaded whole by the script in a process of its own, to a server that answers at once. Linux only.
+Each file is uploaded whole by the command in a process of its own, to a server that answers at once. Linux only.
 """
 
 import argparse

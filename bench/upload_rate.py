@@ -1,16 +1,14 @@
-"""How near the uploader comes to bare `batch_write_item` calls, on a server that answers at once.
+"""Words per second of an upload from text, beside bare `batch_write_item` calls, on a server that answers at once.
 
-    python bench/upload_rate.py                  # 50-d and 300-d, three rounds each, a minute or two
+    python bench/upload_rate.py                     # 50-d and 300-d, three rounds each, a minute or two
+    python bench/upload_rate.py --latency 0.02      # a server that answers after 20 ms: one call at a time falls behind
 
-The bare loop sends batches that were prepared before, one call at a time, parameter validation off. The
-uploader does all of its work: reads text twice, parses, checks, encodes, writes, keeps its progress. Both
-run in this process, in turns; the server is another process. On a machine with other work the ratio of
-rates scatters; that of CPU time is steadier, but counts nothing for the time a call waits.
+The bare loop sends batches that were prepared before, one call at a time. The upload reads text twice, parses, checks,
+encodes, writes, keeps its progress. Both run in this process, in turns; the server is another process. On a machine
+with other work the rates scatter; the CPU time a word is steadier.
 """
 
 import argparse
-import contextlib
-import io
 import os
 import statistics
 import tempfile
@@ -20,14 +18,15 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import boto3
-from botocore.config import Config
 from stub_server import stub_server
 from vector_files import write_glove
 
 from inference.item_format import encode_vector
-from utils import upload_word_vectors_to_dynamo
-from toolkit.vectors.file import read_vectors
+from toolkit.vectors import upload
+from toolkit.vectors.file import VectorFile, read_vectors
+from toolkit.vectors.progress import Progress
+from toolkit.vectors.selection import Selection
+from toolkit.vectors.table import BATCH_ITEMS, data_client
 
 
 class Rate(NamedTuple):
@@ -46,12 +45,12 @@ def measure(words: int, work: Callable[[], object]) -> Rate:
 
 def bare_loop(path: Path) -> Callable[[], None]:
     """Return a loop of calls with the words of `path`, prepared here."""
-    client = boto3.client("dynamodb", config=Config(parameter_validation=False))
+    client = data_client()
     puts = [
         {"PutRequest": {"Item": {"word": {"S": word}, "vector": encode_vector(vector)}}}
         for word, vector in read_vectors(path)
     ]
-    batches = [puts[start : start + 25] for start in range(0, len(puts), 25)]
+    batches = [puts[start : start + BATCH_ITEMS] for start in range(0, len(puts), BATCH_ITEMS)]
 
     def loop() -> None:
         for batch in batches:
@@ -61,10 +60,12 @@ def bare_loop(path: Path) -> Callable[[], None]:
     return loop
 
 
-def uploader(path: Path) -> None:
-    """Run the script on `path`, from reading its first byte to its last line."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        upload_word_vectors_to_dynamo.main([str(path), "words", "--quiet"])
+def upload_file(path: Path) -> None:
+    """Upload `path`, from reading its first byte to keeping its last progress."""
+    selection = Selection(VectorFile(path), "float32")
+    selection.survey(quiet=True)
+    progress = Progress("bench", "float32", None, skip_bad_lines=False)
+    upload.write(data_client(), "words", selection, progress, quiet=True)
 
 
 def main() -> None:
@@ -72,16 +73,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--words", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="of the server; default: 0")
     arguments = parser.parse_args()
     words = arguments.words
-    print("        words/s: bare loop, uploader, ratio   CPU µs a word: bare loop, uploader, ratio of rates")
-    with tempfile.TemporaryDirectory() as folder, stub_server():
+    print("        words/s: bare loop, upload, ratio     CPU µs a word: bare loop, upload, ratio of rates")
+    with tempfile.TemporaryDirectory() as folder, stub_server(arguments.latency):
         os.environ["XDG_STATE_HOME"] = folder
         for dim in (50, 300):
             path = Path(folder) / f"{dim}d.txt"
             write_glove(path, words, dim)
             loop = bare_loop(path)
-            rounds = [(measure(words, loop), measure(words, partial(uploader, path))) for _ in range(arguments.rounds)]
+            rounds = [
+                (measure(words, loop), measure(words, partial(upload_file, path))) for _ in range(arguments.rounds)
+            ]
             for bare, script in rounds:
                 print(
                     f"{dim:>4}-d {bare.per_second:18,.0f} {script.per_second:9,.0f}"

@@ -8,7 +8,7 @@ DISTINCT = 1000  # vectors, used in turn: what is measured does not look at them
 
 
 def write_glove(path: Path, words: int, dim: int) -> None:
-    """Write `words` lines of a word and `dim` numbers to `path`, GloVe text."""
+    """Write `words` lines of a word and a vector of `dim` dimensions to `path`, GloVe text."""
     numbers = np.random.default_rng(0).normal(scale=0.4, size=(DISTINCT, dim))
     values = [" ".join(f"{value:.5f}" for value in row) for row in numbers.tolist()]
     with path.open("w", encoding="utf-8") as file:

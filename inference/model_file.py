@@ -1,9 +1,9 @@
 """Model files in: a *.model or *.onnx file is read into a function from named numpy arrays to numpy logits.
 
-A *.model file is `torch.save` of plain data: `architecture`, `config` (all that rebuilds the module), `state_dict`
-and, for SM-CNN with overlap features, `overlap`. It is read with `weights_only=True`: a model file can't run code. An
-*.onnx file is a *.model file exported by utils/export_onnx.py; ONNX Runtime runs it without torch, and
-`architecture`, `config` and `overlap` are JSON in its metadata.
+A *.model file is `torch.save` of plain data: `architecture`, `config` (all that rebuilds the module), `state_dict`,
+for SM-CNN with overlap features `overlap`, and `check`: a request and the logits it must get. It is read with
+`weights_only=True`: a model file can't run code. An *.onnx file is a *.model file exported by utils/export_onnx.py;
+ONNX Runtime runs it without torch, and all but the weights is JSON in its metadata.
 """
 
 import json
@@ -39,6 +39,7 @@ class Model:
     config: dict[str, Any]
     forward: Callable[[Inputs], np.ndarray]
     overlap: dict[str, Any] | None = None
+    check: dict[str, Any] | None = None  # the fields of a `request`, and the `logits` they must get
 
     @property
     def vector_length(self) -> int:
@@ -71,7 +72,7 @@ def load(path: Path, architecture: str, build: Build) -> Model:
     if path.suffix == ".onnx":
         return _load_onnx(path, architecture)
     module, content = read(path, architecture, build)
-    return from_module(module, content["config"], content.get("overlap"))
+    return from_module(module, content["config"], content.get("overlap"), content.get("check"))
 
 
 def read(path: Path, architecture: str, build: Build) -> tuple["nn.Module", dict[str, Any]]:
@@ -101,7 +102,12 @@ def read(path: Path, architecture: str, build: Build) -> tuple["nn.Module", dict
     return module.eval(), content
 
 
-def from_module(module: "nn.Module", config: dict[str, Any], overlap: dict[str, Any] | None) -> Model:
+def from_module(
+    module: "nn.Module",
+    config: dict[str, Any],
+    overlap: dict[str, Any] | None = None,
+    check: dict[str, Any] | None = None,
+) -> Model:
     """Make a Model of a PyTorch module, which stays on its device."""
     import torch
 
@@ -116,7 +122,7 @@ def from_module(module: "nn.Module", config: dict[str, Any], overlap: dict[str, 
         logits: np.ndarray = module(**tensors).cpu().numpy()
         return logits
 
-    return Model(config, forward, overlap)
+    return Model(config, forward, overlap, check)
 
 
 def _load_onnx(path: Path, architecture: str) -> Model:
@@ -128,16 +134,17 @@ def _load_onnx(path: Path, architecture: str) -> Model:
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
-        holds, config, overlap = (json.loads(metadata[name]) for name in ("architecture", "config", "overlap"))
+        about = [json.loads(metadata.get(name, "null")) for name in ("architecture", "config", "overlap", "check")]
     except Exception as error:
         raise _unreadable(path, error) from error
+    holds, config, overlap, check = about
     _check_architecture(path, holds, architecture)
 
     def forward(inputs: Inputs) -> np.ndarray:
         logits: np.ndarray = session.run(None, inputs)[0]
         return logits
 
-    return Model(config, forward, overlap)
+    return Model(config, forward, overlap, check)
 
 
 def _unreadable(path: Path, error: Exception) -> ModelFileError:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from inference import dynamodb, gateway, model_file, snapstart
+from inference.check import with_check
 from inference.fields import Request
 from inference.model_file import Batch, Model
 from inference.settings import Settings
@@ -95,6 +96,6 @@ def make_handler(predict: Predict) -> gateway.Handler:
     service = Service.load(predict, settings)
     gc.freeze()  # Later collections leave it out, too.
     gc.enable()
-    handler = gateway.http_handler(service.answer, settings)
+    handler = with_check(gateway.http_handler(service.answer, settings), service)
     snapstart.register(handler, service.vectors.reconnect, predict.EXAMPLE)
     return handler

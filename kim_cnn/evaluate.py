@@ -56,7 +56,7 @@ def served_predictions(url: str, sentences: Sequence[Sentence], settings: Settin
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    options = evaluation_options(__doc__ or "", "a file of lines: label, tab, sentence", argv)
+    options = evaluation_options(__doc__, "a file of lines: label, tab, sentence", argv)
     settings = Settings.from_environment()
     model = predict.load(options.model) if options.model else None
     whole = read_sentences(options.data, len(model.config["labels"]) if model else None)

@@ -18,7 +18,7 @@ class KimCNN(nn.Module):
     """Three filter widths, max over time, one linear layer (section 2 of the paper)."""
 
     def __init__(self, dim: int, classes: int, channels: int = 1, filters: int = 100, dropout: float = 0.5):
-        """Build for vectors of `channels` × `dim` numbers a word; 2 channels is the multichannel mode."""
+        """Build for vectors of `channels` × `dim` components a word; 2 channels is the multichannel mode."""
         super().__init__()
         conv1, conv2, conv3 = (nn.Conv2d(channels, filters, (width, dim), padding=(width - 1, 0)) for width in WIDTHS)
         self.conv1, self.conv2, self.conv3 = conv1, conv2, conv3

@@ -28,6 +28,7 @@ from toolkit.training.batches import pad
 from toolkit.training.embedding import TrainableEmbedding
 from toolkit.training.loop import fit
 from toolkit.training.metrics import accuracy
+from toolkit.training.model_writer import make_check
 from toolkit.training.options import training_options, training_parser
 from toolkit.training.trained import TrainedModel
 
@@ -153,7 +154,7 @@ def dev_accuracy(model: TrainedModel, dev: Sequence[Sentence]) -> float:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    options = training_options(training_parser(__doc__ or "", DATASETS, "kim_cnn.model"), argv)
+    options = training_options(training_parser(__doc__, DATASETS, "kim_cnn.model"), argv)
     recipe = RECIPES[options.mode]
     recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
     torch.manual_seed(options.seed)
@@ -163,7 +164,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.mode, options.vectors, options.dim, words_of(data.train), words_of(data.dev)
     )
     model = train(recipe, data, embedding, options.quiet)
-    model.write(options.output, options.export_vectors, options.vectors)
+    requests = [predict.EXAMPLE, *({"input": " ".join(sentence.words)} for sentence in data.dev)]
+    check = make_check(predict, model.served(), requests, model.embedding.table())
+    model.write(options.output, check, options.export_vectors, options.vectors)
     print(f"accuracy {dev_accuracy(model, data.dev):.4f}")
     return 130 if model.interrupted else 0
 

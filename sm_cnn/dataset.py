@@ -1,4 +1,4 @@
-"""Question answering data in: TrecQA and WikiQA in the form Castor keeps them.
+"""Questions with candidate answers: TrecQA and WikiQA, in the format of Castor.
 
 A folder holds one line per pair of question and candidate answer, in four files: `a.toks` the question,
 `b.toks` the answer, `id.txt` the question's id, `sim.txt` 1 for an answer that is relevant and 0 for one
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inference.tokenizer import tokenize
-from toolkit.cli import CommandError
+from toolkit.cli import CommandError, read_lines
 
 FILES = ("id.txt", "a.toks", "b.toks", "sim.txt")
 
@@ -27,13 +27,9 @@ def read_questions(folder: Path) -> list[Question]:
     """Read the questions of a folder, in order, tokenized; CommandError names file and line of what is wrong."""
     columns = []
     for name in FILES:
-        try:
-            with (folder / name).open(encoding="utf-8") as lines:
-                columns.append([line.rstrip("\n") for line in lines])
-        except FileNotFoundError:
-            raise CommandError(f"{folder / name}: no such file; a split has {', '.join(FILES)}") from None
-        except UnicodeDecodeError as error:
-            raise CommandError(f"{folder / name}: not UTF-8 ({error.reason} at byte {error.start})") from None
+        if not (folder / name).exists():
+            raise CommandError(f"{folder / name}: no such file; a split has {', '.join(FILES)}")
+        columns.append(list(read_lines(folder / name)))
         if len(columns[-1]) != len(columns[0]):
             raise CommandError(
                 f"{folder / name}: {len(columns[-1])} lines, but {FILES[0]} has {len(columns[0])}; "

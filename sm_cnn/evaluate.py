@@ -71,7 +71,7 @@ def served_scores(url: str, questions: Sequence[Question], settings: Settings, q
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    options = evaluation_options(__doc__ or "", "the folder of one split: trecqa/raw-dev", argv)
+    options = evaluation_options(__doc__, "the folder of one split: trecqa/raw-dev", argv)
     settings = Settings.from_environment()
     whole = read_questions(options.data)
     questions = cut(whole, settings.max_words)

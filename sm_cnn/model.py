@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from inference.convolution import convolve_and_pool
-
-FEATURES = 4  # overlap and idf-weighted overlap, each with and without stop words
+from sm_cnn.overlap import FEATURES
 
 
 class SMCNN(nn.Module):
@@ -26,7 +25,7 @@ class SMCNN(nn.Module):
         features: bool = True,
         dropout: float = 0.5,
     ):
-        """Build for vectors of `channels` × `dim` numbers a word, with or without the overlap `features`."""
+        """Build for vectors of `channels` × `dim` components a word, with or without the overlap `features`."""
         super().__init__()
         self.conv_q = nn.Conv2d(channels, filters, (width, dim), padding=(width - 1, 0))
         self.conv_a = nn.Conv2d(channels, filters, (width, dim), padding=(width - 1, 0))

@@ -1,9 +1,9 @@
-"""Overlap features of SM-CNN: how much of a question its answer repeats, the same in training and serving.
+"""Overlap features of an SM-CNN: how much of a question its answer repeats; the same in training and serving.
 
 Severyn and Moschitti (SIGIR 2015), section 3.3, add four numbers to the network: word overlap and
 idf-weighted word overlap, each over all words and without stop words. Here words are compared by their
-stems and each overlap is the share of the question that the answer repeats, not a count, which raised
-MAP on the TrecQA and WikiQA dev sets.
+stems, and each overlap is the share of the question that the answer repeats, not a count. Both raised MAP on the
+TrecQA and WikiQA dev sets.
 
 What the features need is plain data in the model file, made by `fit`: `documents`, a count;
 `document_frequency`, a text of `stem count` lines of the stems that occur in two documents or more (as one
@@ -29,6 +29,8 @@ STOP_WORDS = (
     "which while who whom whose why will with would you your 's 're 've 'll 'd 'm"
 )
 
+FEATURES = 4
+
 # Characters; English has no longer words, stemming takes time with the square of the length, and stems are cached.
 LONGEST = 64
 
@@ -48,8 +50,8 @@ def fit(questions: Sequence[Question]) -> dict[str, Any]:
         "documents": documents,
         "document_frequency": "\n".join(f"{stem} {count}" for stem, count in often),
         "stop_words": STOP_WORDS,
-        "mean": [0.0] * 4,
-        "scale": [1.0] * 4,
+        "mean": [0.0] * FEATURES,
+        "scale": [1.0] * FEATURES,
     }
     raw = np.concatenate([features(overlap, question, answers) for question, answers in questions])
     scale = np.where(raw.std(0) > 0, raw.std(0), 1.0)
@@ -69,7 +71,7 @@ def features(overlap: Mapping[str, Any], question: Sequence[str], answers: Seque
     total = len(stems), sum(idf.values())
     content = [word for word in stems if word not in stop_words]
     total_content = len(content), sum(idf[word] for word in content)
-    rows = np.zeros((len(answers), 4))
+    rows = np.zeros((len(answers), FEATURES))
     for row, answer in zip(rows, answers, strict=True):
         found = set(_stems(answer).values())
         shared = [word for word, stem in stems.items() if stem in found]

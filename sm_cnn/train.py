@@ -29,6 +29,7 @@ from toolkit.training.batches import pad
 from toolkit.training.embedding import TrainableEmbedding
 from toolkit.training.loop import fit
 from toolkit.training.metrics import map_mrr
+from toolkit.training.model_writer import make_check
 from toolkit.training.options import training_options, training_parser
 from toolkit.training.trained import TrainedModel
 
@@ -155,7 +156,7 @@ def dev_map_mrr(model: TrainedModel, dev: Sequence[Question]) -> tuple[float, fl
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = training_parser(__doc__ or "", RECIPES, "sm_cnn.model")
+    parser = training_parser(__doc__, RECIPES, "sm_cnn.model")
     parser.add_argument("--no-features", action="store_true", help="leave the overlap features out")
     options = training_options(parser, argv)
     recipe = RECIPES[options.dataset]
@@ -168,7 +169,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.mode, options.vectors, options.dim, words_of(data.train), words_of(data.dev)
     )
     model = train(recipe, data, embedding, options.quiet)
-    model.write(options.output, options.export_vectors, options.vectors)
+    pairs = ({"sent1": " ".join(each.words), "sent2": " ".join(each.answers[0])} for each in data.dev)
+    check = make_check(predict, model.served(), [predict.EXAMPLE, *pairs], model.embedding.table())
+    model.write(options.output, check, options.export_vectors, options.vectors)
     print("MAP {:.4f} MRR {:.4f}".format(*dev_map_mrr(model, data.dev)))
     return 130 if model.interrupted else 0
 

@@ -16,10 +16,14 @@ from typing import Any
 
 import boto3
 import pytest
+import torch
 import yaml
 from botocore.exceptions import ClientError
 
+import kim_cnn.predict
+from inference import model_file
 from tests.conftest import ROOT, Cloud
+from toolkit.training.model_writer import write_model
 
 DEPLOY = ROOT / "utils/deploy.py"
 STACK = "serverless-inference"
@@ -98,7 +102,7 @@ def test_both_sample_requests_are_answered(urls: dict[str, str]) -> None:
     assert status == 200
     assert headers["Access-Control-Allow-Origin"] == "*"
     assert answer["sent1"] == PAIR["sent1"]
-    assert len(answer["score"]) == 2
+    assert [len(row) for row in answer["score"]] == [2]
     assert 0 < answer["probability"] < 1
     assert answer["unknown_words"] == []
     status, answer, _ = call(urls["KimCnnUrl"], SENTENCE)
@@ -217,11 +221,10 @@ def logs(cloud: Cloud, logical_id: str) -> str:
 def test_new_weights_over_running_traffic_fail_no_request_and_change_the_answers(
     cloud: Cloud, deployment: Deployment, tmp_path: Path
 ) -> None:
-    from inference import model_file
-
-    content = model_file.load(ROOT / "kim_cnn.model", "kim_cnn")
-    module = model_file.build("kim_cnn", content.config)
-    model_file.save(tmp_path / "kim_cnn.model", "kim_cnn", content.config, module.state_dict())
+    torch.manual_seed(0)
+    _, content = model_file.read(ROOT / "kim_cnn.model", "kim_cnn", kim_cnn.predict.build)
+    module = kim_cnn.predict.build(content["config"])
+    write_model(tmp_path / "kim_cnn.model", "kim_cnn", content["config"], module.state_dict())
     package = tmp_path / "kim_cnn.zip"
     shutil.copy(cloud.packages["kim_cnn"], package)
     with zipfile.ZipFile(cloud.packages["kim_cnn"]) as old, zipfile.ZipFile(package, "w") as new:

@@ -187,7 +187,7 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_others(case: Case, 
 def test_vectors_of_another_length_than_the_models_are_refused(case: Case, data: Path) -> None:
     model = case.run(data, mode="multichannel")
     arguments = ["--model", str(model), "--data", str(data / case.dev), "--vectors", str(data / "vectors.txt")]
-    with pytest.raises(VectorFileError, match=rf"{DIM} .*trained on {2 * DIM}"):
+    with pytest.raises(VectorFileError, match=rf"{DIM}.*trained on {2 * DIM}"):
         case.evaluate.main(arguments)
 
 

@@ -2,6 +2,7 @@
 # Build the zip that Lambda runs: handler, model package, model file and the libraries they need.
 
 set -euo pipefail
+shopt -s extglob globstar nullglob
 
 usage() {
     cat <<'HELP'
@@ -23,8 +24,8 @@ target's wheels, so any Linux machine will do. Built twice from the same wheels,
                        (default: https://download.pytorch.org/whl/cpu)
   -h, --help           show this and exit
 
-The interpreter that builds is $PYTHON (default: .venv/bin/python, else python3); it needs pip and, to export a model
-or shrink PyTorch, what is in requirements-dev.txt. Bytecode is compiled by pythonVERSION, wherever $PATH has it.
+The interpreter that builds is $PYTHON (default: .venv/bin/python, else python3); it needs what is in
+requirements-dev.txt. Bytecode is compiled by pythonVERSION, wherever $PATH has it.
 
 example: utils/create_deployment_package.sh sm_cnn --runtime onnx --arch arm64 --output build/onnx/sm_cnn.zip
 HELP
@@ -34,146 +35,113 @@ say() { echo "create_deployment_package.sh: $1" >&2; }
 misuse() { say "$1; --help shows the usage"; exit 2; }
 fail() { say "$1"; exit 1; }
 progress() { if [[ -t 2 ]]; then say "$1"; fi; }
+one_of() { # what it is, its value, the values it may have
+    [[ " ${*:3} " == *" $2 "* ]] || misuse "no $1 $2: one of ${*:3}"
+}
 
+# The command line: --some-option sets some_option.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-model='' runtime=torch arch=x86_64 version=3.13 model_file='' output='' torch='' torch_index=https://download.pytorch.org/whl/cpu
+architecture='' runtime=torch arch=x86_64 python=3.13 model='' output='' torch='' torch_index=https://download.pytorch.org/whl/cpu
 while (($#)); do
     case $1 in
         -h | --help) usage; exit ;;
         --runtime | --arch | --python | --model | --output | --torch | --torch-index)
             (($# > 1)) || misuse "$1 needs a value"
-            case $1 in
-                --runtime) runtime=$2 ;;
-                --arch) arch=$2 ;;
-                --python) version=$2 ;;
-                --model) model_file=$2 ;;
-                --output) output=$2 ;;
-                --torch) torch=$2 ;;
-                --torch-index) torch_index=$2 ;;
-            esac
+            option=${1#--}
+            printf -v "${option//-/_}" %s "$2"
             shift ;;
         -*) misuse "unknown option $1" ;;
-        *) [[ -z $model ]] || misuse "more than one MODEL: $model and $1"; model=$1 ;;
+        *) [[ -z $architecture ]] || misuse "more than one MODEL: $architecture and $1"; architecture=$1 ;;
     esac
     shift
 done
-case $model in
-    sm_cnn) handler=sm_handler.py ;;
-    kim_cnn) handler=kim_handler.py ;;
-    '') misuse "MODEL is missing: sm_cnn or kim_cnn" ;;
-    *) misuse "no model $model: sm_cnn or kim_cnn" ;;
-esac
-case $runtime in torch | onnx | none) ;; *) misuse "no runtime $runtime: torch, onnx or none" ;; esac
-case $arch in
-    x86_64) machine=x86_64 ;;
-    arm64) machine=aarch64 ;;
-    *) misuse "no architecture $arch: x86_64 or arm64" ;;
-esac
-case $version in
-    3.12 | 3.13 | 3.14) ;;
-    3.11) [[ $runtime == none ]] || say "warning: only to try here: Lambda's own 3.11 runs on Amazon Linux 2, too old for the wheels" ;;
-    *) misuse "no Python $version: 3.12, 3.13 or 3.14" ;;
-esac
-model_file=${model_file:-$root/$model.model}
-[[ -f $model_file ]] || fail "$model_file: no such file; train one with python -m $model.train, or name one with --model"
-[[ $runtime != torch || $model_file != *.onnx ]] || misuse "$model_file is for --runtime onnx"
-output=${output:-$root/build/$model.zip}
-python=${PYTHON:-$([[ -x $root/.venv/bin/python ]] && echo "$root/.venv/bin/python" || echo python3)}
+[[ -n $architecture ]] || misuse "MODEL is missing: sm_cnn or kim_cnn"
+one_of model "$architecture" sm_cnn kim_cnn
+one_of runtime "$runtime" torch onnx none
+one_of architecture "$arch" x86_64 arm64
+one_of Python "$python" 3.12 3.13 3.14 3.11
+[[ $python != 3.11 || $runtime == none ]] ||
+    say "warning: only to try here: Lambda's own 3.11 runs on Amazon Linux 2, too old for the wheels"
+model=${model:-$root/$architecture.model}
+[[ -f $model ]] || fail "$model: no such file; train one with python -m $architecture.train, or name one with --model"
+[[ $runtime != torch || $model != *.onnx ]] || misuse "$model is for --runtime onnx"
+output=${output:-$root/build/$architecture.zip}
+builder=${PYTHON:-$([[ -x $root/.venv/bin/python ]] && echo "$root/.venv/bin/python" || echo python3)}
 export PYTHONPATH=$root PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
-needed=botocore
-if [[ $runtime != none ]]; then needed+=", pip, elftools"; fi
-if [[ $runtime == onnx && $model_file != *.onnx ]]; then needed+=", torch, onnx, onnxscript"; fi
-"$python" -c "import importlib.util, sys; sys.exit(not all(map(importlib.util.find_spec, '$needed'.split(', '))))" 2>/dev/null ||
-    fail "$python has not all of $needed; make an environment with requirements-dev.txt and name its interpreter in PYTHON"
+find_needed='import importlib.util, sys; sys.exit(None in map(importlib.util.find_spec, sys.argv[1:]))'
+"$builder" -c "$find_needed" elftools onnx onnxruntime onnxscript pip torch 2>/dev/null ||
+    fail "$builder has not all of requirements-dev.txt; name the interpreter of an environment that has in PYTHON"
 
 mkdir -p "$(dirname "$output")"
 work=$(mktemp -d "$(dirname "$output")/.package.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 package=$work/package
-mkdir "$package" "$work/tmp"
+mkdir -p "$package/inference" "$package/$architecture" "$work/tmp"
 export TMPDIR=$work/tmp # pip unpacks there, and then only has to rename
 
-# Code: what a request runs, laid out as in the checkout; what trains and evaluates stays at home.
-mkdir "$package/inference" "$package/$model"
-cp "$root/$handler" "$package"
-cp "$root"/inference/*.py "$package/inference"
-for module in __init__ model overlap; do
-    if [[ -f $root/$model/$module.py ]]; then cp "$root/$model/$module.py" "$package/$model"; fi
-done
-
-# Model
-if [[ $runtime == onnx && $model_file != *.onnx ]]; then
-    progress "exporting $model_file"
-    "$python" "$root/utils/export_onnx.py" "$model" "$model_file" "$package/$model.onnx"
-elif [[ $runtime != torch && $model_file == *.onnx ]]; then
-    cp "$model_file" "$package/$model.onnx"
+# Model and code: what a request runs, laid out as in the checkout; what trains and evaluates stays at home.
+progress "reading $model"
+"$builder" "$root/utils/check_model.py" "$architecture" "$model" || exit 1
+if [[ $runtime == onnx && $model != *.onnx ]]; then
+    "$builder" "$root/utils/export_onnx.py" "$architecture" "$model" "$package/$architecture.onnx" || exit 1
 else
-    cp "$model_file" "$package/$model.model"
+    cp "$model" "$package/$architecture.${model##*.}"
 fi
+cp "$root/${architecture%_cnn}_handler.py" "$package"
+cp "$root"/inference/*.py "$package/inference"
+cp "$root/$architecture"/@(__init__|model|predict|overlap).py "$package/$architecture"
 
-pin() { grep -ohm 1 "^$1==[^ ;]*" "$root/requirements.txt" "$root/requirements-dev.txt"; }
-
-# Unpack wheels for the target into the package: install [pip options] requirement...
-install() {
-    local platforms=() glibc
+# Unpack wheels for the target into the package: [pip options] requirement...
+fetch() {
+    local platforms=() glibc machine=${arch/arm64/aarch64}
     for glibc in 17 24 26 27 28 31 34; do platforms+=(--platform "manylinux_2_${glibc}_$machine"); done
-    progress "fetching ${*: -1}"
-    "$python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-compile --only-binary :all: \
-        --implementation cp --python-version "$version" "${platforms[@]}" --platform "manylinux2014_$machine" \
+    "$builder" -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-compile --only-binary :all: \
+        --implementation cp --python-version "$python" "${platforms[@]}" --platform "manylinux2014_$machine" \
         --target "$package" "$@" >"$work/pip.log" 2>&1
 }
 
-require() {
-    install "$@" || fail "no wheel of $* for Python $version on $arch: $(grep -m 1 ERROR "$work/pip.log" || tail -n 1 "$work/pip.log")"
+# The same in the versions, and with the hashes, of the lock file: name...
+fetch_locked() {
+    local name
+    for name; do sed -n "/^$name==/,/[^\\\\]\$/p" "$root/requirements.lock" | sed 's/ ;.*\\$/ \\/'; done >"$work/locked.txt"
+    progress "fetching $*"
+    fetch --require-hashes -r "$work/locked.txt" ||
+        fail "no wheels for Python $python on $arch: $(grep -m 1 ERROR "$work/pip.log" || tail -n 1 "$work/pip.log")"
 }
 
-# Libraries, less what serving never imports
-if [[ $runtime != none ]]; then
-    require "$(pin numpy)"
-    (cd "$package/numpy" && rm -rf distutils f2py random testing typing)
-    if [[ $model == sm_cnn ]]; then require "$(pin snowballstemmer)"; fi
-fi
-if [[ $runtime == onnx ]]; then
-    require "$(pin onnxruntime)"
-    (cd "$package/onnxruntime" && rm -rf backend datasets quantization tools transformers)
-fi
 if [[ $runtime == torch ]]; then
-    torch=torch==${torch:-$(pin torch | cut -d = -f 3)+cpu}
-    install "$torch" || install --index-url "$torch_index" --retries 0 --timeout 10 "$torch" ||
-        fail "no wheel of $torch for Python $version on $arch, neither where pip looks nor at $torch_index; other --python, --torch or --torch-index may have one"
+    pinned=$(sed -n 's/^torch==//p' "$root/requirements.txt")
+    torch=torch==${torch:-$pinned+cpu}
+    progress "fetching $torch"
+    fetch "$torch" || fetch --index-url "$torch_index" --retries 0 --timeout 10 "$torch" ||
+        fail "no wheel of $torch for Python $python on $arch, neither where pip looks nor at $torch_index; other --python, --torch or --torch-index may have one, and --runtime onnx does without"
     [[ ! -e $package/torch/lib/libtorch_cuda.so ]] ||
         fail "the wheel of $torch for $arch is a CUDA build; the CPU build is called ${torch%+cpu}+cpu, at $torch_index"
-    require "$(pin typing_extensions)"
-    if [[ $version < 3.14 ]]; then require "$(pin backports.zstd)"; fi # the standard library has it from 3.14
-    rm -rf "$package/functorch" "$package/torchgen/packaged"
-    (
-        cd "$package/torch"
-        find bin -type f ! -name torch_shm_manager -delete # torch refuses to be imported without this one
-        find testing/_internal -type f ! -name __init__.py ! -name common_dtype.py ! -name logging_tensor.py -delete
-        rm -rf test include share _dynamo _inductor _numpy _vendor/quack ao/ns ao/pruning onnx utils/{benchmark,hipify,tensorboard} \
-            distributed/{checkpoint,elastic,fsdp,pipelining,tensor,_tools} \
-            lib/lib{aoti_custom_ops,backend_with_compiler,jitbackend_test,torchbind_test}.so
-    )
+    [[ $torch == *"==$(sed -n 's/.*checked with torch \(.*\)\.$/\1/p' "$root/toolkit/deployment/pruned.txt")"* ]] ||
+        say "warning: toolkit/deployment/pruned.txt, what is left out of torch, was not checked with $torch"
 fi
 if [[ $runtime != none ]]; then
-    # Not served: command line tools, and the marks of this machine that pip leaves.
-    rm -rf "$package/bin" "$package"/*.dist-info/{RECORD,INSTALLER,REQUESTED,direct_url.json}
-    find "$package" -type d -name tests -prune -exec rm -rf {} +
-    find "$package" -type f \( -name '*.pyi' -o -name '*.a' -o -name '*.h' -o -name '*.hpp' -o -name '*.pxd' \) -delete
-    "$python" "$root/toolkit/deployment/libraries.py" "$package" "$machine" || exit 1
+    names=(boto3 botocore jmespath numpy python-dateutil s3transfer six urllib3)
+    if [[ $architecture == sm_cnn ]]; then names+=(snowballstemmer); fi
+    if [[ $runtime == onnx ]]; then names+=(onnxruntime); else names+=(typing-extensions); fi
+    if [[ $runtime == torch ]] && ((${python#3.} < 14)); then names+=(backports-zstd); fi # 3.14 has it
+    fetch_locked "${names[@]}"
+    (cd "$package" && rm -rf -- $(grep -v "^#" "$root/toolkit/deployment/pruned.txt")) # unquoted, as they are globs
+    "$builder" -m toolkit.deployment.libraries "$package" || exit 1
 
     # Lambda can't write bytecode beside the code, and compiling takes longer than all the rest of a start.
-    for candidate in "$python" "python$version" ''; do
-        if [[ $("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) == "$version" ]]; then break; fi
+    compiler=''
+    for candidate in "$builder" "python$python"; do
+        [[ $("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) != "$python" ]] || compiler=$candidate
     done
-    if [[ -n $candidate ]]; then
-        progress "compiling bytecode"
-        "$candidate" -m compileall -q --invalidation-mode unchecked-hash -s "$package" -p /var/task "$package" >&2
+    progress "compiling bytecode"
+    if [[ -n $compiler ]]; then
+        "$compiler" -m compileall -q --invalidation-mode unchecked-hash -s "$package" -p /var/task "$package" >&2
     else
-        say "warning: no python$version on PATH to compile bytecode with: each cold start will do it, and take twice the time"
+        say "warning: no python$python on PATH to compile bytecode with: each cold start will do it, and take twice the time"
     fi
 fi
 
 progress "zipping"
-"$python" "$root/toolkit/deployment/archive.py" "$package" "$output"
+"$builder" -m toolkit.deployment.archive "$package" "$output"

@@ -25,23 +25,19 @@ import numpy as np
 from toolkit import cli
 from toolkit.cli import CommandError, run
 from toolkit.plot import pyplot, save
+from toolkit.prices import (
+    DOLLARS_PER_API_REQUEST,
+    DOLLARS_PER_GB_SECOND,
+    DOLLARS_PER_LAMBDA_REQUEST,
+    DOLLARS_PER_LOG_GB,
+    DOLLARS_PER_RESTORED_GB,
+    DOLLARS_PER_SERVER_HOUR,
+    DOLLARS_PER_SNAPSHOT_GB_SECOND,
+    HOURS_PER_MONTH,
+)
 from toolkit.traffic import Reads, read_requests, replay
 from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT, largest_item, read_units
 
-# us-east-1, as of 2026-11.
-# https://aws.amazon.com/lambda/pricing/ (x86, first 6 billion GB-seconds a month; a start is billed like a request)
-DOLLARS_PER_LAMBDA_REQUEST = 0.20e-6
-DOLLARS_PER_GB_SECOND = 0.0000166667
-DOLLARS_PER_SNAPSHOT_GB_SECOND = 0.0000015046  # SnapStart, for as long as a version is published
-DOLLARS_PER_RESTORED_GB = 0.0001397998  # SnapStart, each start
-# https://aws.amazon.com/api-gateway/pricing/ (HTTP API, first 300 million a month, up to 512 KB each)
-DOLLARS_PER_API_REQUEST = 1.00e-6
-# https://aws.amazon.com/cloudwatch/pricing/ (logs taken in)
-DOLLARS_PER_LOG_GB = 0.50
-# https://aws.amazon.com/ec2/pricing/on-demand/ (t4g.small: 2 processors, 2 GB) and /vpc/pricing/ (a public IPv4)
-DOLLARS_PER_SERVER_HOUR = 0.0168 + 0.005
-
-HOURS_PER_MONTH = 730
 SERVER_MONTH = DOLLARS_PER_SERVER_HOUR * HOURS_PER_MONTH
 WORD_BYTES = 10  # a long word; the read unit of an item of 50 or 300 dimensions does not depend on it
 DURATIONS = ("start_seconds", "restore_seconds", "cached_seconds", "uncached_seconds", "read_wait_seconds")
@@ -126,9 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     parser.add_argument("durations", type=Path, metavar="DURATIONS", help="measured durations, JSON as above")
     parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="the requests, as for load_test.py")
-    parser.add_argument(
-        "--life", type=int, default=100, metavar="N", help="requests a container serves (default: 100)"
-    )
+    parser.add_argument("--life", type=int, default=100, metavar="N", help="requests a container serves (default: 100)")
     parser.add_argument("--cache", type=int, default=10_000, metavar="WORDS", help="WORD_CACHE_SIZE (default: 10000)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw cost a month, .svg or .png")
     options = parser.parse_args(argv)

@@ -7,7 +7,6 @@ Example:
   python utils/export_onnx.py sm_cnn sm_cnn.model build/sm_cnn.onnx
 """
 
-import argparse
 import contextlib
 import io
 import json
@@ -20,10 +19,13 @@ import onnx
 import torch
 from torch.export import Dim
 
+import kim_cnn.predict
+import sm_cnn.predict
 from inference import model_file
 from toolkit.atomic_write import atomic_write
-from toolkit.cli import run
+from toolkit.cli import output_file, parser, run
 
+BUILD = {"kim_cnn": kim_cnn.predict.build, "sm_cnn": sm_cnn.predict.build}
 OPSET = 18  # what the exporter itself writes; older ones are converted
 
 
@@ -53,7 +55,7 @@ def example(architecture: str, content: dict[str, Any]) -> tuple[dict[str, torch
 
 def export(source: Path, architecture: str) -> onnx.ModelProto:
     """Return the ONNX graph of a model file, with its architecture, config and overlap as JSON in the metadata."""
-    module, content = model_file.read(source, architecture)
+    module, content = model_file.read(source, architecture, BUILD[architecture])
     arguments, varying = example(architecture, content)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -80,11 +82,11 @@ def export(source: Path, architecture: str) -> onnx.ModelProto:
 
 def main() -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("architecture", choices=sorted(model_file.MODULES))
-    parser.add_argument("model", type=Path, help="the *.model file to export")
-    parser.add_argument("output", type=Path, help="the *.onnx file to write")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("architecture", choices=sorted(BUILD))
+    options.add_argument("model", type=Path, help="the *.model file to export")
+    options.add_argument("output", type=output_file, help="the *.onnx file to write")
+    arguments = options.parse_args()
     graph = export(arguments.model, arguments.architecture)
     with atomic_write(arguments.output) as file:
         file.write(graph.SerializeToString(deterministic=True))

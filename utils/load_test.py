@@ -162,9 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--requests", type=positive, default=200, metavar="M", help="for each N (default: 200)")
     parser.add_argument("--timeout", type=float, default=30, metavar="S", help="seconds per request (default: 30)")
-    parser.add_argument(
-        "--report", metavar="FILE", help="write all figures as JSON, - for stdout instead of the table"
-    )
+    parser.add_argument("--report", metavar="FILE", help="write all figures as JSON, - for stdout instead of the table")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw latency against clients, .svg or .png")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     options = parser.parse_args(argv)

@@ -17,7 +17,7 @@ from gensim.models import KeyedVectors
 
 from tests.conftest import ROOT
 from toolkit.deployment.archive import write_zip
-from toolkit.training import training
+from toolkit.training import embedding
 from toolkit.training.model_writer import write_model
 from utils import generate_vocab, get_most_frequent_words, word2vec_bin_to_txt
 
@@ -39,7 +39,7 @@ def save_model(folder: Path, output: Path) -> None:
 
 
 def export_vectors(folder: Path, output: Path) -> None:
-    training.export_vectors(output, {f"w{index}": np.ones(50, np.float32) for index in range(500)}, 1, None)
+    embedding.export_vectors(output, {f"w{index}": np.ones(50, np.float32) for index in range(500)}, 1, None)
 
 
 def convert_vectors(folder: Path, output: Path) -> None:

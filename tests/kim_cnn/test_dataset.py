@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from inference.tokenizer import tokenize
 from kim_cnn.dataset import Sentence, read_sentences
 from toolkit.cli import CommandError
 
@@ -40,7 +43,20 @@ def test_without_a_model_to_say_how_many_classes_any_number_is_a_label(tmp_path:
 def test_a_file_that_is_missing_empty_or_no_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"none\.tsv: no such file"):
         read_sentences(tmp_path / "none.tsv", 2)
-    for content, message in ((b"", "no sentences"), (b"1\t\xff\n", "not UTF-8")):
+    for content, message in ((b"", "no sentences"), (b"1\tfine\n1\t\xff\n", "line 2: not UTF-8")):
         (tmp_path / "data.tsv").write_bytes(content)
         with pytest.raises(CommandError, match=message):
             read_sentences(tmp_path / "data.tsv", 2)
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\r\n")).filter(tokenize)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), texts), min_size=1, max_size=5))
+def test_every_line_is_a_sentence_whatever_is_in_it(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, str]]
+) -> None:
+    path = tmp_path_factory.mktemp("data") / "data.tsv"
+    path.write_bytes("".join(f"{label}\t{text}\n" for label, text in rows).encode())
+    assert read_sentences(path, 5) == [Sentence(tokenize(text), label) for label, text in rows]

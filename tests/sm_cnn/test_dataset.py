@@ -56,8 +56,8 @@ def test_a_file_that_is_missing_short_or_no_text_is_named(tmp_path: Path) -> Non
         lines.write("one more\n")
     with pytest.raises(CommandError, match=r"b\.toks: 4 lines, but id\.txt has 3"):
         read_questions(tmp_path)
-    (tmp_path / "a.toks").write_bytes(b"\xff\n\n\n")
-    with pytest.raises(CommandError, match=r"a\.toks: not UTF-8"):
+    (tmp_path / "a.toks").write_bytes(b"\n\xff\n\n")
+    with pytest.raises(CommandError, match=r"a\.toks, line 2: not UTF-8"):
         read_questions(tmp_path)
     for name in ("id.txt", "a.toks", "b.toks", "sim.txt"):
         (tmp_path / name).write_text("")

@@ -15,8 +15,8 @@ from torch import nn
 
 from inference import model_file
 from tests.sm_cnn.test_dataset import write
-from utils.convert_castor_checkpoint import MAGIC, PROTOCOL, main, read_checkpoint
 from toolkit.cli import CommandError
+from utils.convert_castor_checkpoint import MAGIC, PROTOCOL, main, read_checkpoint
 
 DATA = os.environ.get("SERVERLESS_INFERENCE_DATA")
 REAL = Path(DATA or "", "checkpoints", "sm_cnn.w2v-aquaint.TrecQA.2017-06-19.model")

@@ -7,17 +7,15 @@ from typing import Any
 import pytest
 
 from toolkit.cli import CommandError
-from toolkit.traffic import Reads
-from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT
-from utils.estimate_cost import (
+from toolkit.prices import (
     DOLLARS_PER_GB_SECOND,
     DOLLARS_PER_LOG_GB,
     DOLLARS_PER_RESTORED_GB,
     DOLLARS_PER_SNAPSHOT_GB_SECOND,
-    main,
-    per_request,
-    snapshot_month,
 )
+from toolkit.traffic import Reads
+from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT
+from utils.estimate_cost import main, per_request, snapshot_month
 
 MEASURED = {
     "start_seconds": 1.0,

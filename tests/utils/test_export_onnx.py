@@ -16,8 +16,8 @@ from kim_cnn.dataset import read_sentences
 from sm_cnn.dataset import read_questions
 from sm_cnn.evaluate import scores
 from tests.conftest import ROOT
-from utils.export_onnx import export
 from toolkit.vectors.file import load_vectors
+from utils.export_onnx import export
 
 KIM = {"dim": 6, "channels": 1, "filters": 5, "dropout": 0.5, "labels": ["bad", "good"]}
 SM = {"dim": 6, "channels": 1, "filters": 5, "width": 5, "features": True, "dropout": 0.5}

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.tokenizer import tokenize
-from utils import generate_vocab, get_most_frequent_words, word2vec_bin_to_txt
 from toolkit.cli import CommandError, read_wordlist
 from toolkit.vectors.file import read_vectors
+from utils import generate_vocab, get_most_frequent_words, word2vec_bin_to_txt
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "data/glove.6B.50d.sample.txt.gz"

@@ -1,18 +1,17 @@
 """Zip a deployment package the same way every time, within Lambda's limits, and print what takes how much.
 
-Names are sorted, times and permissions fixed; the zip stands under its name whole or not at all.
+Names are sorted, times and permissions fixed, and the zip is written atomically.
 
 Example:
-  python utils/package_zip.py build/package build/sm_cnn.zip
+  python -m toolkit.deployment.archive build/package build/sm_cnn.zip
 """
 
-import argparse
 import zipfile
 from collections import defaultdict
 from pathlib import Path
 
 from toolkit.atomic_write import atomic_write
-from toolkit.cli import CommandError, run
+from toolkit.cli import CommandError, parser, run
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -64,10 +63,10 @@ def table(entries: list[zipfile.ZipInfo]) -> str:
 
 def main() -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("package", type=Path, help="folder to zip")
-    parser.add_argument("output", type=Path, help="zip to write")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("package", type=Path, help="folder to zip")
+    options.add_argument("output", type=Path, help="zip to write")
+    arguments = options.parse_args()
     print(table(write_zip(arguments.package, arguments.output)))
     size = arguments.output.stat().st_size
     way = "uploads directly" if size <= DIRECT_UPLOAD_LIMIT else "too large to upload directly, goes through S3"

@@ -1,57 +1,24 @@
-"""Check the shared libraries of a deployment package against Amazon Linux 2023, and make them smaller.
+"""Make the shared libraries of a deployment package smaller.
 
-Every one must be of the target's processor, need no newer glibc or libstdc++ than Lambda has, and no library that
-neither Lambda nor the package has. Then what no loader reads is cut away, and libtorch_cpu.so compressed for
-inference/libtorch.py to unpack.
+What no loader reads is cut away, and libtorch_cpu.so is compressed, for inference/libtorch.py to unpack.
 
 Example:
-  python utils/package_libraries.py build/package x86_64
+  python -m toolkit.deployment.libraries build/package
 """
 
-import argparse
-import os
-import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
-from elftools.elf.gnuversions import GNUVerNeedSection
 
-from toolkit.cli import CommandError, run
+from toolkit.cli import parser, run
 
-MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64"}
-# Amazon Linux 2023: glibc 2.34 and the libstdc++ of GCC 11.
-NEWEST = {"GLIBC": (2, 34), "GLIBCXX": (3, 4, 29), "CXXABI": (1, 3, 13)}
-LAMBDA_HAS = frozenset(
-    "ld-linux-x86-64.so.2 ld-linux-aarch64.so.1 libc.so.6 libdl.so.2 libgcc_s.so.1 libm.so.6 libpthread.so.0 "
-    "librt.so.1 libstdc++.so.6 libutil.so.1 libz.so.1".split()
-)
 ZSTD_LEVEL = 9  # 19 made it an eighth smaller, 30 times slower to pack and a third slower to unpack
 
 
 def libraries(folder: Path) -> list[Path]:
     """Return the ELF files under `folder`, sorted."""
     return [path for path in sorted(folder.rglob("*")) if path.is_file() and _magic(path) == b"\x7fELF"]
-
-
-def problems(paths: list[Path], machine: str) -> Iterator[str]:
-    """Yield a line for everything in ELF files `paths` that would keep Lambda from loading them on `machine`."""
-    present = {path.name for path in paths}
-    for path in paths:
-        with path.open("rb") as file:
-            elf = ELFFile(file)
-            if elf["e_machine"] != MACHINES[machine]:
-                yield f"{path}: built for {elf['e_machine'][3:].lower()}, not {machine}"
-                continue
-            for name in _needed(elf):
-                if name not in present | LAMBDA_HAS:
-                    yield f"{path}: needs {name}, which neither Lambda nor the package has"
-            for version in _versions(elf):
-                kind, _, number = version.partition("_")
-                if kind in NEWEST and tuple(map(int, re.findall(r"\d+", number))) > NEWEST[kind]:
-                    newest = ".".join(map(str, NEWEST[kind]))
-                    yield f"{path}: needs {version}; Amazon Linux 2023 has {kind} {newest}"
 
 
 def strip(path: Path) -> None:
@@ -93,14 +60,6 @@ def _magic(path: Path) -> bytes:
         return file.read(4)
 
 
-def _versions(elf: ELFFile) -> Iterator[str]:
-    """Yield the symbol versions a library needs, such as GLIBC_2.17."""
-    for section in elf.iter_sections():
-        if isinstance(section, GNUVerNeedSection):
-            for _, versions in section.iter_versions():
-                yield from (version.name for version in versions)
-
-
 def _needed(elf: ELFFile) -> list[str]:
     return [
         tag.needed  # type: ignore[attr-defined]
@@ -112,17 +71,12 @@ def _needed(elf: ELFFile) -> list[str]:
 
 def main() -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("package", type=Path, help="folder that is to be the package")
-    parser.add_argument("machine", choices=MACHINES)
-    arguments = parser.parse_args()
-    os.chdir(arguments.package)
-    paths = libraries(Path())
-    if found := list(problems(paths, arguments.machine)):
-        raise CommandError(found[0] + (f" (and {len(found) - 1} more like it)" if found[1:] else ""))
-    for path in paths:
+    options = parser(__doc__)
+    options.add_argument("package", type=Path, help="folder that is to be the package")
+    package = options.parse_args().package
+    for path in libraries(package):
         strip(path)
-    if (libtorch := Path("torch/lib/libtorch_cpu.so")).exists():
+    if (libtorch := package / "torch/lib/libtorch_cpu.so").exists():
         compress(libtorch)
     return 0
 

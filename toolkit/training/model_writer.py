@@ -1,11 +1,16 @@
-"""Model files out: the one function that writes them."""
+"""Model files out: the one function that writes them, and the check that goes into them."""
 
 import io
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from inference.model_file import Model
+from inference.service import Predict
+from inference.settings import Settings
 from toolkit.atomic_write import atomic_write
 
 
@@ -15,15 +20,33 @@ def write_model(
     config: dict[str, Any],
     state_dict: dict[str, Any],
     overlap: dict[str, Any] | None = None,
+    check: dict[str, Any] | None = None,
 ) -> None:
     """Write a model file, whole or not at all, which `inference/model_file.py` reads.
 
-    `config` holds everything that rebuilds the PyTorch module, `overlap` what the features of an SM-CNN need.
+    `config` holds everything that rebuilds the PyTorch module, `overlap` what the features of an SM-CNN need, `check`
+    the fields of a `request` and the `logits` that a deployment must give it.
     """
     content = {"architecture": architecture, "config": config, "state_dict": state_dict}
-    if overlap is not None:
-        content["overlap"] = overlap
+    content |= {} if overlap is None else {"overlap": overlap}
+    content |= {} if check is None else {"check": check}
     written = io.BytesIO()
     torch.save(content, written)  # to memory, as of a full disk it says "unexpected pos 1600 vs 1494"
     with atomic_write(path) as file:
         file.write(written.getbuffer())
+
+
+def make_check(
+    predict: Predict, model: Model, requests: Iterable[dict[str, Any]], vectors: Mapping[str, np.ndarray | None]
+) -> dict[str, Any] | None:
+    """Return a check for a model file: the first of `requests` all of whose words have a vector, with its logits.
+
+    None when there is no such request.
+    """
+    for fields in requests:
+        sentences = predict.read(fields, Settings()).sentences
+        if all(vectors.get(word) is not None for words in sentences for word in words):
+            logits = model.logits(predict.batches(model, sentences, vectors))
+            # Rounded, as the last digits depend on the processor; the tolerance of a check is far wider.
+            return {"request": fields, "logits": [[round(value, 4) for value in row] for row in logits.tolist()]}
+    return None

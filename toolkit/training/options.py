@@ -4,18 +4,19 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from toolkit import cli
 from toolkit.cli import output_file, positive
 
 MODES = ("rand", "static", "non-static", "multichannel")
 
 
-def evaluation_options(description: str, data: str, argv: Sequence[str] | None) -> argparse.Namespace:
+def evaluation_options(description: str | None, data: str, argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the options of an evaluation; exits with code 2 when they don't fit together. `data`: what --data is."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, metavar="FILE")
+    parser = cli.parser(description)
+    parser.add_argument("--model", type=Path, metavar="FILE", help="the model file to measure, with its --vectors")
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help=data)
-    parser.add_argument("--vectors", type=Path, metavar="FILE", help="text or binary, gzipped or not")
-    parser.add_argument("--endpoint", metavar="URL", help="measure what is deployed here, not --model")
+    parser.add_argument("--vectors", type=Path, metavar="FILE", help="word vectors that it was trained with")
+    parser.add_argument("--endpoint", metavar="URL", help="measure the deployed function instead")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     options = parser.parse_args(argv)
     if bool(options.endpoint) == bool(options.model) or bool(options.model) != bool(options.vectors):
@@ -23,13 +24,13 @@ def evaluation_options(description: str, data: str, argv: Sequence[str] | None) 
     return options
 
 
-def training_parser(description: str, datasets: Iterable[str], output: str) -> argparse.ArgumentParser:
+def training_parser(description: str | None, datasets: Iterable[str], output: str) -> argparse.ArgumentParser:
     """Return the parser of a training; the first of `datasets` is the default, as is the file `output`."""
     datasets = list(datasets)
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(description)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the data set's files")
     parser.add_argument("--dataset", choices=datasets, default=datasets[0], help=f"which (default: {datasets[0]})")
-    parser.add_argument("--vectors", type=Path, metavar="FILE", help="word vectors: text, .gz or .bin")
+    parser.add_argument("--vectors", type=Path, metavar="FILE", help="word vectors, text or binary")
     parser.add_argument("--mode", choices=MODES, default="static", help="which vectors are trained (default: static)")
     parser.add_argument("--dim", type=positive, default=50, help="dimensions of mode rand's vectors (default: 50)")
     parser.add_argument("--epochs", type=positive, help="how many, instead of the recipe's")

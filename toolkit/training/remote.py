@@ -1,4 +1,4 @@
-"""A deployed function as a client sees it: many requests over HTTP, several at a time."""
+"""Requests to a deployed function: many over HTTP, several at a time, retried."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +12,11 @@ from inference.settings import Settings
 from toolkit.cli import CommandError
 
 CONCURRENCY = 8
+TIMEOUT = 60  # seconds, longer than API Gateway waits for a function
+RETRY_STATUSES = (429, 502, 503, 504)  # throttled, or the function did not answer
+RETRIES = 8  # with waits of 0, 0.4, 0.8 … 25.6 seconds before them, 51 in all
+BACKOFF = 0.2  # seconds; each wait from the second on is twice the one before
+CONNECTION_RETRIES = 2  # fewer: a wrong URL never connects
 
 
 def body(fields: dict[str, Any]) -> bytes:
@@ -39,17 +44,18 @@ def split(texts: Iterable[str], other_bytes: int, settings: Settings) -> Iterato
 def post_all(url: str, requests: Sequence[dict[str, Any]], quiet: bool = False) -> list[dict[str, Any]]:
     """Post each of `requests` to `url` and return the answers, in order.
 
-    Throttling and gateway errors are retried with backoff. Raises CommandError when one is not answered.
+    Shows progress unless `quiet`. Throttled requests and gateway errors are retried with backoff. Raises CommandError
+    when a request is refused, or not answered in the end.
     """
     retries = urllib3.Retry(
-        total=8,
-        connect=2,
-        status_forcelist=(429, 502, 503, 504),
-        allowed_methods=None,
-        backoff_factor=0.2,
+        total=RETRIES,
+        connect=CONNECTION_RETRIES,
+        status_forcelist=RETRY_STATUSES,
+        allowed_methods=None,  # all of them, POST as well
+        backoff_factor=BACKOFF,
         raise_on_status=False,
     )
-    pool = urllib3.PoolManager(maxsize=CONCURRENCY, retries=retries, timeout=urllib3.Timeout(60))
+    pool = urllib3.PoolManager(maxsize=CONCURRENCY, retries=retries, timeout=urllib3.Timeout(TIMEOUT))
 
     def post(fields: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -59,8 +65,8 @@ def post_all(url: str, requests: Sequence[dict[str, Any]], quiet: bool = False) 
             raise CommandError(f"{url}: no answer ({cause}); is it the URL that the deployment printed?") from None
         if answer.status != 200:
             raise CommandError(f"{url}: status {answer.status}: {answer.data[:300].decode(errors='replace')}")
-        fields = answer.json()
-        return fields
+        answered: dict[str, Any] = answer.json()
+        return answered
 
     with ThreadPoolExecutor(CONCURRENCY) as executor:
         try:

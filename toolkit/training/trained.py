@@ -26,9 +26,11 @@ class TrainedModel:
         """Return the model as a function would serve it; it changes as training goes on."""
         return model_file.from_module(self.network, self.config, self.overlap)
 
-    def write(self, output: Path, vectors: Path | None, source: Path | None) -> None:
+    def write(
+        self, output: Path, check: dict[str, Any] | None, vectors: Path | None = None, source: Path | None = None
+    ) -> None:
         """Write the model file and, when `vectors` names a file for them, the vectors, which began as `source`."""
         state = {name: value.cpu() for name, value in self.network.state_dict().items()}
-        write_model(output, self.architecture, self.config, state, self.overlap)
+        write_model(output, self.architecture, self.config, state, self.overlap, check)
         if vectors:
             export_vectors(vectors, self.embedding.table(), self.embedding.channels, source)

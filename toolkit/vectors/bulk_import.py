@@ -1,6 +1,8 @@
-"""The bulk road: items as gzipped DynamoDB JSON to S3, then DynamoDB's own ImportTable into a new table."""
+"""Bulk import: items as gzipped DynamoDB JSON to S3, then DynamoDB's own ImportTable into a new table."""
 
+import base64
 import gzip
+import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -10,11 +12,11 @@ import boto3
 from botocore.config import Config
 from tqdm import tqdm
 
-from toolkit.vectors import table as vector_table
 from toolkit.cli import CommandError, log
+from toolkit.vectors import table as vector_table
 from toolkit.vectors.selection import Selection
 
-OBJECT_BYTES = 256 << 20  # of an object before it is packed; DynamoDB reads several at once
+OBJECT_BYTES = 256 << 20  # of an object before compression; DynamoDB reads several at once
 POLL_INTERVAL = 2.0  # seconds
 
 
@@ -24,7 +26,7 @@ def s3_client() -> Any:
 
 
 def import_words(client: Any, s3: Any, table: str, selection: Selection, bucket: str, quiet: bool) -> int:
-    """Import the words of `selection` into the new `table` by way of `bucket`; return how many.
+    """Import the words of `selection` into the new `table` through `bucket`; return how many.
 
     An import into `table` that this end stopped waiting for is waited for instead: it goes on in AWS.
     Raises CommandError when the table exists, and when the import fails, with DynamoDB's reason.
@@ -47,7 +49,10 @@ def import_words(client: Any, s3: Any, table: str, selection: Selection, bucket:
 
 def import_line(word: str, attribute: dict[str, Any]) -> bytes:
     """Return an item as a line of an import's source."""
-    return b'{"Item":%b}\n' % vector_table.item_json(word, attribute)
+    if "B" in attribute:
+        attribute = {"B": base64.b64encode(attribute["B"]).decode()}
+    item = {"Item": {"word": {"S": word}, "vector": attribute}}
+    return json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def _prefix(table: str) -> str:
@@ -87,7 +92,7 @@ def _pages(call: Any, **request: Any) -> Iterator[dict[str, Any]]:
 
 
 def send(s3: Any, bucket: str, prefix: str, selection: Selection, quiet: bool) -> None:
-    """Write the items to objects of OBJECT_BYTES each, by way of a temporary file: memory stays flat."""
+    """Write the items to objects of OBJECT_BYTES each, through a temporary file: memory stays flat."""
     items = selection.items()
     bar = tqdm(total=selection.words, desc="to S3", unit=" words", disable=quiet or None)
     done, number = False, 0
@@ -95,10 +100,10 @@ def send(s3: Any, bucket: str, prefix: str, selection: Selection, quiet: bool) -
         while not done:
             with tempfile.TemporaryFile() as file:
                 size = 0
-                with gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as packed:
+                with gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as compressed:
                     for word, attribute in items:
                         line = import_line(word, attribute)
-                        packed.write(line)
+                        compressed.write(line)
                         size += len(line)
                         bar.update()
                         if size >= OBJECT_BYTES:

@@ -1,4 +1,4 @@
-"""What DynamoDB, Lambda and the rest cost: prices, all of them, and what word vectors take of DynamoDB's units."""
+"""What DynamoDB costs, and what word vectors take of its units."""
 
 from typing import Any
 
@@ -11,20 +11,6 @@ DOLLARS_PER_READ_UNIT = 0.125e-6
 DOLLARS_PER_GB_IMPORTED = 0.15  # of uncompressed source data
 DOLLARS_PER_GB_MONTH = 0.25  # beyond the first 25 GB of an account, which are free
 
-# What a request costs apart from DynamoDB: us-east-1, without free tiers, as of 2026-11.
-# https://aws.amazon.com/lambda/pricing/ (x86, first 6 billion GB-seconds a month; start-up is billed like any duration)
-DOLLARS_PER_LAMBDA_REQUEST = 0.20e-6
-DOLLARS_PER_GB_SECOND = 0.0000166667
-DOLLARS_PER_SNAPSHOT_GB_SECOND = 0.0000015046  # SnapStart, for as long as a version is published
-DOLLARS_PER_RESTORED_GB = 0.0001397998  # SnapStart, each start
-# https://aws.amazon.com/api-gateway/pricing/ (HTTP API, first 300 million a month, up to 512 KB each)
-DOLLARS_PER_API_REQUEST = 1.00e-6
-# https://aws.amazon.com/cloudwatch/pricing/ (logs taken in)
-DOLLARS_PER_LOG_GB = 0.50
-# https://aws.amazon.com/ec2/pricing/on-demand/ (t4g.small: 2 processors, 2 GB) and /vpc/pricing/ (a public IPv4)
-DOLLARS_PER_SERVER_HOUR = 0.0168 + 0.005
-
-HOURS_PER_MONTH = 730
 READ_UNIT_BYTES = 4096
 WRITE_UNIT_BYTES = 1024
 STORAGE_OVERHEAD = 100  # bytes an item takes in storage beyond its size
@@ -42,8 +28,8 @@ def item_size(word: bytes, attribute: dict[str, Any]) -> int:
 
 
 def largest_item(word_bytes: int, dim: int, format: str) -> int:
-    """Return the most bytes an item with a word of `word_bytes` and `dim` float32 numbers can take."""
-    if format == "list":  # 9 significant digits tell every float32 apart
+    """Return the most bytes an item with a word of `word_bytes` and `dim` dimensions can take."""
+    if format == "list":  # 9 significant digits distinguish every float32
         return NAME_BYTES + word_bytes + 3 + dim * (1 + 1 + 5)
     return NAME_BYTES + word_bytes + dim * np.dtype(format).itemsize
 

@@ -1,103 +1,94 @@
-"""Which words of a vector file are written: good lines, the words asked for, the first of duplicates."""
+"""Choose the words of a vector file that are written: those wanted, on good lines, the first of duplicates."""
 
 import sys
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from inference.item_format import encode_vector
 from toolkit.vectors.file import BadLineError, Record, VectorFile
+from toolkit.vectors.progress import ResumePoint
 
 BAD_LINES_SHOWN = 20
 
-
-class Place(NamedTuple):
-    """A place between two words of a file, and what tells whether the file was the same up to there."""
-
-    offset: int  # bytes of the unpacked file
-    checksum: int  # CRC-32 of the words up to there
+Item = tuple[str, dict[str, Any]]  # a word and its vector as a DynamoDB attribute
 
 
 class Selection:
-    """The words of a vector file to be written. Memory grows by 8 bytes a word in it, and with `wanted`."""
+    """The words of a vector file to write. Memory grows by 8 bytes for each of them, and with `wanted`."""
 
     def __init__(
         self, file: VectorFile, format: str, wanted: Iterable[str] | None = None, skip_bad_lines: bool = False
     ):
-        """Take the words of `file`, of those only `wanted`; bad lines raise BadLineError or are skipped."""
+        """Select the `wanted` words (None: all) of `file`; bad lines raise BadLineError or are skipped."""
         self.file, self.format, self.skip_bad_lines = file, format, skip_bad_lines
         self.wanted = None if wanted is None else {word.encode(): None for word in wanted}
-        self.words = 0  # distinct, among them those already written, as far as they can be told without parsing
-        self.words_before = 0
-        self.end = file.start  # of the file
-        self._repeated: frozenset[int] = frozenset()
-        self._start()
+        self.words = 0  # distinct ones, those on bad lines included
+        self.end = file.start
+        self._repeated: frozenset[int] = frozenset()  # hashes of the words that may be there twice
+        self._restart()
 
-    def _start(self) -> None:
-        self.missing = dict(self.wanted or {})  # the words asked for that no good line had, yet
+    def _restart(self) -> None:
+        self.missing = dict(self.wanted or {})  # the wanted words that no good line had, yet
         self.bad_lines = self.duplicates = 0
-        self._offset, self._checksum = self.file.start, 0
+        self.point = ResumePoint(self.file.start, 0)  # behind what `items` gave last; at an error, before the bad line
+        self._seen: set[bytes] = set()  # of the words that may be there twice
 
     def survey(self, quiet: bool = False) -> None:
-        """Read the file's words once, to count them and find those that are there twice.
+        """Read the file's words once, to count them and to find those that are there twice.
 
-        Raises VectorFileError when the file is cut short.
+        Raises VectorFileError when the file is damaged or cut short.
         """
         hashes = array("q")
-        records = tqdm(
+        for record in tqdm(
             self.file.records(), "reading", self.file.count, unit=" words", disable=quiet or None, leave=False
-        )
-        for record in records:
-            if self.wanted is None or record.word in self.wanted:
+        ):
+            if self._wants(record):
                 hashes.append(hash(record.word))
             self.end = record.end
-        ordered = np.frombuffer(hashes, np.int64) if hashes else np.empty(0, np.int64)
-        ordered.sort()
+        ordered = np.sort(np.frombuffer(hashes, np.int64)) if hashes else np.empty(0, np.int64)
         same_as_next = ordered[1:] == ordered[:-1]
         self.words = len(ordered) - int(same_as_next.sum())
         self._repeated = frozenset(ordered[1:][same_as_next].tolist())
 
-    def reaches(self, place: Place) -> bool:
-        """Tell whether the file is what it was up to `place`, and count its words up to there in `words_before`."""
-        end, checksum, words = self.file.start, 0, 0
-        seen: set[bytes] = set()  # only of words that may be there twice
+    def at(self, offset: int) -> tuple[ResumePoint, int]:
+        """Return the point at `offset` of the file, or at the end of the word there, and the words before it."""
+        point, words = ResumePoint(self.file.start, 0), 0
+        seen: set[bytes] = set()  # of the words that may be there twice
         for record in self.file.records():
-            end, checksum, word = record.end, zlib.crc32(record.raw, checksum), record.word
-            if word not in seen and (self.wanted is None or word in self.wanted):
-                words += 1
-                if hash(word) in self._repeated:
-                    seen.add(word)
-            if end >= place.offset:
+            if point.offset >= offset:
                 break
-        same = Place(end, checksum) == place
-        self.words_before = words if same else 0
-        return same
+            point = ResumePoint(record.end, zlib.crc32(record.raw, point.checksum))
+            if self._wants(record) and record.word not in seen:
+                words += 1
+                if self._is_repeated(record):
+                    seen.add(record.word)
+        return point, words
 
-    def place(self) -> Place:
-        """Return the place behind what `items` gave last; at an error, before the bad line."""
-        return Place(self._offset, self._checksum)
-
-    def items(self, after: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
+    def items(self, after: int = 0) -> Iterator[Item]:
         """Yield each word with its DynamoDB attribute, in the file's order, those behind offset `after`."""
-        self._start()
-        seen: set[bytes] = set()  # only of words that may be there twice
+        self._restart()
         for record in self.file.records():
-            item = self._item(record, seen, written=record.end <= after)
-            self._checksum = zlib.crc32(record.raw, self._checksum)
-            self._offset = record.end
+            item = self._take(record, written=record.end <= after)
+            self.point = ResumePoint(record.end, zlib.crc32(record.raw, self.point.checksum))
             if item:
                 yield item
 
-    def _item(self, record: Record, seen: set[bytes], written: bool) -> tuple[str, dict[str, Any]] | None:
-        key = record.word
-        if self.wanted is not None and key not in self.wanted:
+    def _wants(self, record: Record) -> bool:
+        return self.wanted is None or record.word in self.wanted
+
+    def _is_repeated(self, record: Record) -> bool:
+        return hash(record.word) in self._repeated
+
+    def _take(self, record: Record, written: bool) -> Item | None:
+        """Return the item of a record, None if it is left out or `written` already; count what is left out."""
+        if not self._wants(record):
             return None
-        repeated = hash(key) in self._repeated
-        if repeated and key in seen:
+        if record.word in self._seen:
             self.duplicates += 1
             return None
         item = None
@@ -107,17 +98,20 @@ class Selection:
             except BadLineError as error:
                 if not self.skip_bad_lines:
                     raise
-                self.bad_lines += 1
-                if self.bad_lines <= BAD_LINES_SHOWN:
-                    more = "; further ones are only counted" if self.bad_lines == BAD_LINES_SHOWN else ""
-                    tqdm.write(f"{error}; skipped{more}", sys.stderr)
+                self._skip(error)
                 return None
-        if repeated:
-            seen.add(key)
-        self.missing.pop(key, None)
+        if self._is_repeated(record):
+            self._seen.add(record.word)
+        self.missing.pop(record.word, None)
         return None if written else item
 
-    def _parse(self, record: Record) -> tuple[str, dict[str, Any]]:
+    def _skip(self, error: BadLineError) -> None:
+        self.bad_lines += 1
+        if self.bad_lines <= BAD_LINES_SHOWN:
+            more = "; further ones are only counted" if self.bad_lines == BAD_LINES_SHOWN else ""
+            tqdm.write(f"{error}; skipped{more}", sys.stderr)
+
+    def _parse(self, record: Record) -> Item:
         word, vector = self.file.parse(record)
         try:
             return word, encode_vector(vector, self.format)

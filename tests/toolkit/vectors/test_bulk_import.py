@@ -1,4 +1,4 @@
-"""The bulk road: items to S3, DynamoDB's import, what is left behind."""
+"""Bulk import: items to S3, DynamoDB's import, what is left behind."""
 
 import gzip
 import json
@@ -10,14 +10,14 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from toolkit.vectors import bulk_import
-from toolkit.vectors import table as vector_table
 from toolkit.cli import CommandError
-from toolkit.vectors.selection import Selection
-from utils.upload_word_vectors_to_dynamo import main
+from toolkit.vectors import bulk_import
 from toolkit.vectors.file import VectorFile, read_vectors
+from toolkit.vectors.selection import Selection
+from utils import upload_word_vectors_to_dynamo
+from utils.upload_word_vectors_to_dynamo import main
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 UPLOAD = ROOT / "utils/upload_word_vectors_to_dynamo.py"
 SAMPLE = ROOT / "data/glove.6B.50d.sample.txt.gz"
 
@@ -37,7 +37,7 @@ def test_an_import_fills_a_new_table(cloud: Any, tmp_path: Path, format: str) ->
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
 
 
-def test_a_missing_bucket_is_told_and_makes_no_table(cloud: Any) -> None:
+def test_a_missing_bucket_is_named_and_makes_no_table(cloud: Any) -> None:
     ran = cloud.run(UPLOAD, SAMPLE, "never-made", "--via-s3", "no-such-bucket", check=False)
     assert ran.returncode == 1
     assert "bucket" in ran.stderr
@@ -66,7 +66,7 @@ def test_items_are_spread_over_objects(monkeypatch: pytest.MonkeyPatch, vector_f
 
 
 class ImportingDynamoDB:
-    """A client whose table imports end as told; the emulators have none that fails on the way."""
+    """A client whose table imports end as the test says; the emulators have none that fails on the way."""
 
     def __init__(self, client: Any, *states: dict[str, Any]):
         self.client, self.states = client, list(states)
@@ -134,7 +134,7 @@ def test_an_import_that_was_left_is_waited_for(
         assert bulk_import.import_words(Importing(), s3, "words", selection, "bucket", quiet=True) == 1
 
 
-def test_leaving_an_import_tells_that_it_goes_on(
+def test_leaving_an_import_says_that_it_goes_on(
     monkeypatch: pytest.MonkeyPatch, vector_file: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def wait(*_: Any) -> int:
@@ -157,6 +157,6 @@ def test_an_import_refuses_a_table_that_exists(
         def list_imports(self, **_: Any) -> Any:
             return {"ImportSummaryList": []}
 
-    monkeypatch.setattr(vector_table, "client", NeverImported)
+    monkeypatch.setattr(upload_word_vectors_to_dynamo, "control_client", NeverImported)
     with pytest.raises(CommandError, match="table words exists"):
         main([str(vector_file("a 1 2")), "words", "--via-s3", "bucket"])

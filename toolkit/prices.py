@@ -1,0 +1,15 @@
+"""What AWS charges for a request apart from DynamoDB: us-east-1, without free tiers, as of 2026-11."""
+
+# https://aws.amazon.com/lambda/pricing/ (x86, first 6 billion GB-seconds a month; start-up is billed like any duration)
+DOLLARS_PER_LAMBDA_REQUEST = 0.20e-6
+DOLLARS_PER_GB_SECOND = 0.0000166667
+DOLLARS_PER_SNAPSHOT_GB_SECOND = 0.0000015046  # SnapStart, for as long as a version is published
+DOLLARS_PER_RESTORED_GB = 0.0001397998  # SnapStart, each start
+# https://aws.amazon.com/api-gateway/pricing/ (HTTP API, first 300 million a month, up to 512 KB each)
+DOLLARS_PER_API_REQUEST = 1.00e-6
+# https://aws.amazon.com/cloudwatch/pricing/ (logs taken in)
+DOLLARS_PER_LOG_GB = 0.50
+# https://aws.amazon.com/ec2/pricing/on-demand/ (t4g.small: 2 processors, 2 GB) and /vpc/pricing/ (a public IPv4)
+DOLLARS_PER_SERVER_HOUR = 0.0168 + 0.005
+
+HOURS_PER_MONTH = 730
