@@ -1,5 +1,6 @@
 """Where an upload resumes, and what is kept for it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from toolkit.vectors.file import VectorFile
 from toolkit.vectors.progress import Progress, ResumePoint, resume_point
 from toolkit.vectors.selection import Selection
 
+Write = Callable[..., Path]
 END = 100
 HALF, FINISHED = ResumePoint(50, 7), ResumePoint(END, 8)
 
@@ -91,7 +93,9 @@ def select(path: Path, wanted: list[str] | None = None, skip_bad_lines: bool = T
     ("wanted", "words"),
     [(None, [(0, 0), (6, 1), (12, 2), (18, 3), (24, 3), (30, 4), (36, 5), (99, 5)]), (["d", "a"], [(24, 1), (36, 2)])],
 )
-def test_counts_the_words_before_an_offset(vector_file, wanted: list[str] | None, words: list[tuple[int, int]]) -> None:
+def test_counts_the_words_before_an_offset(
+    vector_file: Write, wanted: list[str] | None, words: list[tuple[int, int]]
+) -> None:
     selection = select(vector_file(*LINES), wanted)
     for offset, count in words:
         point, before = selection.at(offset)
@@ -99,7 +103,7 @@ def test_counts_the_words_before_an_offset(vector_file, wanted: list[str] | None
     assert selection.at(7)[0].offset == 12  # the end of that word
 
 
-def test_points_are_those_of_the_file_and_change_with_it(vector_file) -> None:
+def test_points_are_those_of_the_file_and_change_with_it(vector_file: Write) -> None:
     selection = select(vector_file(*LINES))
     points = [(word, selection.point) for word, _ in selection.items()]
     assert [(word, point.offset) for word, point in points] == [("a", 6), ("b", 18), ("c", 30), ("d", 36)]
@@ -111,7 +115,7 @@ def test_points_are_those_of_the_file_and_change_with_it(vector_file) -> None:
 
 
 @pytest.mark.parametrize("after", [0, *ENDS])
-def test_items_behind_an_offset_are_the_rest_and_the_counts_those_of_the_file(vector_file, after: int) -> None:
+def test_items_behind_an_offset_are_the_rest_and_the_counts_those_of_the_file(vector_file: Write, after: int) -> None:
     selection = select(vector_file(*LINES), ["a", "b", "c", "bad", "none"])
     ends = {"a": 6, "b": 18, "c": 30}
     assert [word for word, _ in selection.items(after)] == [word for word, end in ends.items() if end > after]
@@ -120,7 +124,7 @@ def test_items_behind_an_offset_are_the_rest_and_the_counts_those_of_the_file(ve
     assert selection.words == 4
 
 
-def test_the_point_stays_before_a_bad_line(vector_file) -> None:
+def test_the_point_stays_before_a_bad_line(vector_file: Write) -> None:
     selection = select(vector_file(*LINES), skip_bad_lines=False)
     with pytest.raises(Exception, match="line 2"):
         list(selection.items())
