@@ -1,5 +1,6 @@
 """What a run makes and what it can cost at most, computed from the prices that utils/estimate_cost.py uses."""
 
+import math
 from typing import NamedTuple
 
 from toolkit import prices as lambda_prices
@@ -46,8 +47,8 @@ def rows(snapstart: bool) -> list[Row]:
 
 
 def ceiling(snapstart: bool) -> float:
-    """Return the most that a run can cost, in dollars."""
-    return sum(row.amount * row.price for row in rows(snapstart))
+    """Return the most that a run can cost, in dollars, rounded up to cents."""
+    return math.ceil(100 * sum(row.amount * row.price for row in rows(snapstart))) / 100
 
 
 def text(name: str, account: str, region: str, snapstart: bool, steps: list[str]) -> str:
