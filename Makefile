@@ -39,7 +39,7 @@ test: .venv/installed
 	$(BIN)/pytest
 
 test-faults: .venv/installed
-	FAULTS=full $(BIN)/pytest tests/faults
+	FAULTS=full $(BIN)/pytest tests/faults tests/aws_account
 
 # AWS_TEST_ACCOUNT is the number of the account to test in; YES=1 does not ask, SNAPSTART=1 tries SnapStart, too.
 test-aws: .venv/installed

@@ -11,9 +11,9 @@ import os
 
 import boto3
 
+from tests.aws_account.account import agreed, guarded_account
 from tests.aws_account.cleaning import clean, left
 from tests.aws_account.journal import journals
-from tests.aws_account.run import agreed, guarded_account
 from toolkit.cli import CommandError, log, parser, run
 
 WAIT_SECONDS = 15 * 60  # for the commands that a killed run had started

@@ -14,10 +14,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from toolkit.vectors.progress import folder
-
 PREFIX = "si-test-"
 RUN_NAME = re.compile(rf"{PREFIX}[0-9a-f]{{8}}(?![0-9a-f])")  # in the name of everything that a run makes
+
+
+def folder() -> Path:
+    """Return the folder of journals, where uploads keep their progress, too."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "serverless-inference"
+
+
+def new_run() -> str:
+    """Return the name of a new run."""
+    return f"{PREFIX}{secrets.token_hex(4)}"
 
 
 def run_of(name: str) -> str | None:
@@ -46,10 +54,10 @@ class Journal:
         self.file = path.open("a", encoding="utf-8")
 
     @classmethod
-    def begin(cls, account: str, region: str) -> "Journal":
+    def begin(cls, run: str, account: str, region: str) -> "Journal":
         """Return the journal of a new run, locked."""
         folder().mkdir(parents=True, exist_ok=True)
-        path = folder() / f"{PREFIX}{secrets.token_hex(4)}.journal"
+        path = folder() / f"{run}.journal"
         path.touch(exist_ok=False)
         journal = cls(path)
         journal.lock()

@@ -91,7 +91,7 @@ def markdown(report: dict[str, Any]) -> str:
         lines.append("")
     lines += ["| step | outcome | seconds | |", "| --- | --- | ---: | --- |"]
     for step in report["steps"]:
-        said = "; ".join([*step["failures"], *step["facts"]]).replace("|", "\\|")
+        said = " ".join("; ".join([*step["failures"], *step["facts"]]).replace("|", "\\|").split())
         lines.append(f"| {step['name']} | {step['outcome']} | {step['seconds']:.0f} | {said} |")
     return "\n".join(lines) + "\n"
 

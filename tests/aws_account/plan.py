@@ -1,7 +1,9 @@
 """What a run makes and what it can cost at most, computed from the prices that utils/estimate_cost.py uses."""
 
+import math
 from typing import NamedTuple
 
+from toolkit import prices as lambda_prices
 from toolkit.vectors import prices
 
 MOST_REQUESTS = 6000  # over HTTP; the run stops itself there
@@ -30,23 +32,23 @@ def rows(snapstart: bool) -> list[Row]:
         Row("DynamoDB write units", WORDS, prices.DOLLARS_PER_WRITE_UNIT),
         Row("DynamoDB read units", reads, prices.DOLLARS_PER_READ_UNIT),
         Row("DynamoDB import, GB", 0.01, prices.DOLLARS_PER_GB_IMPORTED),
-        Row("Lambda GB-seconds", busy * GB_OF_A_FUNCTION, prices.DOLLARS_PER_GB_SECOND),
-        Row("Lambda requests", MOST_REQUESTS + STARTS, prices.DOLLARS_PER_LAMBDA_REQUEST),
-        Row("API Gateway requests", MOST_REQUESTS, prices.DOLLARS_PER_API_REQUEST),
-        Row("logs, GB", MOST_REQUESTS * 3e3 / 1e9, prices.DOLLARS_PER_LOG_GB),
+        Row("Lambda GB-seconds", busy * GB_OF_A_FUNCTION, lambda_prices.DOLLARS_PER_GB_SECOND),
+        Row("Lambda requests", MOST_REQUESTS + STARTS, lambda_prices.DOLLARS_PER_LAMBDA_REQUEST),
+        Row("API Gateway requests", MOST_REQUESTS, lambda_prices.DOLLARS_PER_API_REQUEST),
+        Row("logs, GB", MOST_REQUESTS * 3e3 / 1e9, lambda_prices.DOLLARS_PER_LOG_GB),
         Row("S3 requests, 1,000", 0.5, DOLLARS_PER_1000_PUTS),
     ]
     if snapstart:
         rows += [
-            Row("SnapStart, GB-seconds kept", kept, prices.DOLLARS_PER_SNAPSHOT_GB_SECOND),
-            Row("SnapStart, GB restored", STARTS * GB_OF_A_FUNCTION, prices.DOLLARS_PER_RESTORED_GB),
+            Row("SnapStart, GB-seconds kept", kept, lambda_prices.DOLLARS_PER_SNAPSHOT_GB_SECOND),
+            Row("SnapStart, GB restored", STARTS * GB_OF_A_FUNCTION, lambda_prices.DOLLARS_PER_RESTORED_GB),
         ]
     return rows
 
 
 def ceiling(snapstart: bool) -> float:
-    """Return the most that a run can cost, in dollars."""
-    return sum(row.amount * row.price for row in rows(snapstart))
+    """Return the most that a run can cost, in dollars, rounded up to cents."""
+    return math.ceil(100 * sum(row.amount * row.price for row in rows(snapstart))) / 100
 
 
 def text(name: str, account: str, region: str, snapstart: bool, steps: list[str]) -> str:
@@ -55,8 +57,8 @@ def text(name: str, account: str, region: str, snapstart: bool, steps: list[str]
     return "\n".join(
         [
             f"Run {name} in account {account}, region {region}.",
-            f"Makes: stack {name}, tables {name}-…, bucket {name}-files, and what the stack holds (functions, roles, logs,",
-            "an API, a bucket that anyone may read). Removes all of it at the end, also when it fails or is interrupted.",
+            f"Makes stack {name} (functions, roles, logs, an API, a bucket that anyone may read), tables {name}-…",
+            f"and bucket {name}-files. Removes all of it at the end, also when it fails or is interrupted. Steps:",
             *steps,
             "Costs at most, in dollars of us-east-1, without free tiers:",
             *table,

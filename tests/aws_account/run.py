@@ -7,12 +7,10 @@ Example:
   python utils/local_cloud.py -- make test-aws AWS_TEST_ACCOUNT=000000000000 YES=1
 """
 
-import argparse
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from types import FrameType
@@ -21,30 +19,19 @@ from typing import Any
 import boto3
 
 from tests.aws_account import measurements, plan
+from tests.aws_account.account import agreed, guarded_account
 from tests.aws_account.cleaning import clean, left
-from tests.aws_account.journal import Journal, journals
+from tests.aws_account.journal import Journal, journals, new_run
 from tests.aws_account.steps import STEPS, Step, lambda_options
 from tests.aws_account.story import REQUESTS, ROOT, Run, Skipped
 from toolkit.cli import CommandError, log, parser, run
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CLEAN = "make test-aws-clean AWS_TEST_ACCOUNT={account}"
 
 
 class Interrupted(BaseException):
     """Ends a run that was sent a signal."""
-
-
-def guarded_account(session: boto3.Session) -> str:
-    """Return the account's number; raise CommandError unless AWS_TEST_ACCOUNT is this very account, in a region."""
-    wanted = os.environ.get("AWS_TEST_ACCOUNT", "")
-    if not wanted:
-        raise CommandError("set AWS_TEST_ACCOUNT to the number of the account to test in; docs/test-aws.md says more")
-    if not session.region_name:
-        raise CommandError("name a region, with AWS_DEFAULT_REGION or aws configure")
-    account = str(session.client("sts").get_caller_identity()["Account"])
-    if account != wanted:
-        raise CommandError(f"these credentials are for account {account}, and AWS_TEST_ACCOUNT is {wanted}")
-    return account
 
 
 def refuse_leftovers(session: boto3.Session, account: str) -> None:
@@ -116,7 +103,7 @@ def tell(story: Run, step: Step, deadline: float) -> dict[str, Any]:
 
 def interrupt(number: int, _: FrameType | None) -> None:
     """End the run by an exception, once: what comes after it is the clean-up, which is not to be interrupted."""
-    for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for kind in SIGNALS:
         signal.signal(kind, signal.SIG_IGN)
     raise Interrupted(signal.Signals(number).name)
 
@@ -138,51 +125,45 @@ def main() -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     packages = find_packages(folder, rehearsal)
-    journal = Journal.begin(account, session.region_name)
-    log(
-        plan.text(
-            journal.run, account, session.region_name, snapstart, [f"  {each.name}: {each.about}" for each in steps]
-        )
-    )
+    name = new_run()
+    about = [f"  {each.name}: {each.about}" for each in steps]
+    log(plan.text(name, account, session.region_name, snapstart, about))
     if not options.yes and not agreed("go on? [y/N] "):
-        journal.remove()
         raise CommandError("nothing was made")
-    story = Run(journal.run, session, journal, folder, packages, rehearsal, snapstart)
+    for kind in SIGNALS:
+        signal.signal(kind, interrupt)
+    journal = Journal.begin(name, account, session.region_name)
+    story = Run(name, session, journal, folder, packages, rehearsal, snapstart)
     report: dict[str, Any] = {
-        "run": journal.run, "region": session.region_name, "rehearsal": rehearsal, "commit": commit(),
+        "run": name, "region": session.region_name, "rehearsal": rehearsal, "commit": commit(),
         "started": time.strftime("%FT%TZ", time.gmtime()), "steps": [], "measurements": story.measurements,
     }  # fmt: skip
-    for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(kind, interrupt)
-    deadline = time.monotonic() + plan.MOST_SECONDS
     signalled = ""
     try:
-        for each in steps:
-            report["steps"].append(tell(story, each, deadline))
-            if each.essential and report["steps"][-1]["outcome"] == "failed":
-                break
+        take(steps, story, report["steps"])
     except Interrupted as error:
         signalled = str(error)
     finally:
-        for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for kind in SIGNALS:
             signal.signal(kind, signal.SIG_IGN)
-        log(f"{f'{signalled}: ' if signalled else ''}removing everything that the run made, not to be interrupted")
+        measurements.write(report, options.output)
+        log(f"{signalled} removing everything that the run made; this is not to be interrupted".lstrip())
         clean(session, journal.made, pause=0.2 if rehearsal else 5.0)
         journal.remove()
         log("nothing is left of the run: no stack, function, API, role, table, bucket or log group")
-        report["ended"] = time.strftime("%FT%TZ", time.gmtime())
-        measurements.write(report, options.output)
-    print(f"{options.output / 'test_aws.md'}")
+    print(options.output / "test_aws.md")
     failed = [step["name"] for step in report["steps"] if step["outcome"] == "failed"]
     log(f"failed: {', '.join(failed)}" if failed else "no step failed")
-    return 130 if signalled == "SIGINT" else 143 if signalled else int(bool(failed))
+    return {"": int(bool(failed)), "SIGINT": 130}.get(signalled, 143)
 
 
-def agreed(question: str) -> bool:
-    """Ask on the terminal; raise CommandError where there is none."""
-    if not sys.stdin.isatty():
-        raise CommandError("it asks first; without a terminal, say --yes, or YES=1 to make")
-    return input(question).lower() in ("y", "yes")
+def take(steps: list[Step], story: Run, report: list[dict[str, Any]]) -> None:
+    """Take the steps, one after another, until one fails that the rest needs; add what they found to the report."""
+    deadline = time.monotonic() + plan.MOST_SECONDS
+    for step in steps:
+        report.append(tell(story, step, deadline))
+        if step.essential and story.failures:
+            return
 
 
 def commit() -> str:

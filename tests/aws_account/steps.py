@@ -5,8 +5,6 @@ A step that fails ends; the run goes on with the next one, unless nothing could 
 
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -16,11 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from tests.aws_account import measurements
 from tests.aws_account.story import (
-    PAIR,
     REQUESTS,
     ROOT,
     SAMPLE,
@@ -31,9 +26,9 @@ from tests.aws_account.story import (
     under_traffic,
     waited_for,
 )
-from toolkit.training.model_writer import write_model
 
 COLD, WARM = 10, 40  # requests that measure a package: at once, and one after another of each kind
+FEW = 2  # of them in a rehearsal, as the processors here are no measure
 UPLOAD = ROOT / "utils/upload_word_vectors_to_dynamo.py"
 ORIGIN = {"Origin": "https://example.org"}
 
@@ -201,8 +196,8 @@ def check_access_log(run: Run) -> None:
 
 def measure(run: Run, name: str) -> None:
     """Measure what is deployed: cold starts by requests at once, then warm requests, cached and with fresh words."""
-    since = time.time()
-    url = run.url("kim_cnn")
+    since, url = time.time(), run.url("kim_cnn")
+    cold, warm = (FEW, FEW) if run.rehearsal else (COLD, WARM)
 
     def times(send: Callable[[], Answer], number: int) -> tuple[list[float], list[float]]:
         answers = [send() for _ in range(number)]
@@ -210,13 +205,14 @@ def measure(run: Run, name: str) -> None:
         good = [answer for answer in answers if answer.status == 200]
         return [answer.milliseconds for answer in good], [1e3 * answer.body["t_overall"] for answer in good]
 
-    with ThreadPoolExecutor(COLD) as pool:
-        at_once = list(pool.map(lambda _: run.send(url, SENTENCE), range(COLD)))
+    with ThreadPoolExecutor(cold) as pool:
+        at_once = list(pool.map(lambda _: run.send(url, SENTENCE), range(cold)))
     run.check(all(answer.status == 200 for answer in at_once), f"{name}, at once: {[a.status for a in at_once]}")
     client, function = {}, {}
-    client["cached"], function["cached"] = times(lambda: run.send(url, SENTENCE), WARM)
-    client["fresh"], function["fresh"] = times(lambda: run.send(url, run.fresh("kim_cnn")), WARM)
-    wanted, found = COLD + 2 * WARM, []
+    client["cached"], function["cached"] = times(lambda: run.send(url, SENTENCE), warm)
+    client["fresh"], function["fresh"] = times(lambda: run.send(url, run.fresh("kim_cnn")), warm)
+    wanted = cold + 2 * warm
+    found: list[measurements.Report] = []
 
     def arrived() -> bool:
         found[:] = list(measurements.reports(messages(run, "KimCnnLogs", since)))
@@ -265,6 +261,10 @@ def traffic(run: Run) -> None:
 
 def other_weights(run: Run) -> Path:
     """Build a package of Kim CNN with another bias of the first class, by half: a model trained anew, in small."""
+    import torch  # takes seconds
+
+    from toolkit.training.model_writer import write_model
+
     content = torch.load(ROOT / "kim_cnn.model", weights_only=True)
     bias = list(content["state_dict"])[-1]
     content["state_dict"][bias][0] += 0.5
@@ -347,13 +347,15 @@ def throttle(run: Run) -> None:
     """Let five requests a second through, send more, and note what the gateway answers then."""
     run.deploy("up", "--parameter=Throttle=5")
 
-    def throttled() -> list[Answer]:
+    found: list[Answer] = []
+
+    def throttled() -> bool:
         with ThreadPoolExecutor(20) as pool:
             answers = list(pool.map(lambda _: run.send(run.url("kim_cnn"), SENTENCE, **ORIGIN), range(60)))
-        return [answer for answer in answers if answer.status == 429]
+        found[:] = [answer for answer in answers if answer.status == 429]
+        return bool(found)
 
-    found: list[Answer] = []
-    waited_for(lambda: bool(found.extend(throttled()) or found), 120, pause=5)
+    waited_for(throttled, 120, pause=5)
     run.check(bool(found), "no request is throttled within two minutes")
     for answer in found[:1]:
         run.check(answer.body == {"message": "Too Many Requests"}, f"a 429 has the body {answer.body!r}")

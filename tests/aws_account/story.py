@@ -36,7 +36,7 @@ COMMAND_SECONDS = 45 * 60  # an import or a change of a stack may take some ten 
 GIVE_UP_SECONDS = 60  # for a command to end after it was interrupted
 
 
-class Skipped(Exception):
+class Skipped(Exception):  # noqa: N818  no error
     """Ends a step that can't be done here; the message says why."""
 
 
