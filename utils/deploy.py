@@ -89,6 +89,7 @@ def up(session: boto3.Session, options: Options) -> Stack:
     given |= {f"Deploy{MODELS[model]}": "false" for model in MODELS.keys() - packages.keys()}
     given |= {"Page": "true"} if options.page else {}
     given |= dict(options.parameter)
+    tags = {**(stack.tags if stack else {}), **dict(options.tag)}
     content = template.read()
     values = template.parameter_values(content, stack.parameters if stack else {}, given)
     check_tables(session.client("dynamodb"), template.tables(values))
@@ -101,6 +102,7 @@ def up(session: boto3.Session, options: Options) -> Stack:
             options, "deploy", f"--template-file={file.name}", *([] if options.bucket else ["--resolve-s3"]),
             "--capabilities=CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
             "--parameter-overrides", *(f"{name}={json.dumps(value)}" for name, value in values.items()),
+            *(["--tags", *(f"{name}={json.dumps(value)}" for name, value in tags.items())] if tags else []),
         )  # fmt: skip
     deployed = find(cloudformation, options.stack)
     if done and deployed:
@@ -171,6 +173,14 @@ def _parse() -> argparse.Namespace:
         )
     create.add_argument(
         "--parameter", type=_parameter, action="append", default=[], metavar="NAME=VALUE", help="of template.yaml"
+    )
+    create.add_argument(
+        "--tag",
+        type=_parameter,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the stack and what it holds",
     )
     create.add_argument("--page", action="store_true", help="put the demo page in a bucket that anyone may read")
     remove.add_argument("--yes", action="store_true", help="do not ask")

@@ -22,6 +22,7 @@ class Stack:
     parameters: dict[str, str]
     outputs: dict[str, str]
     packages: dict[str, str]
+    tags: dict[str, str]
 
 
 def find(client: Any, name: str) -> Stack | None:
@@ -48,6 +49,7 @@ def find(client: Any, name: str) -> Stack | None:
         {item["ParameterKey"]: item["ParameterValue"] for item in described.get("Parameters", [])},
         {item["OutputKey"]: item["OutputValue"] for item in described.get("Outputs", [])},
         {model: uri for model, uri in uris.items() if uri},
+        {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])},
     )
 
 
