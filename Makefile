@@ -13,6 +13,9 @@ RUN_LOCALLY := $(BIN)/python utils/local_cloud.py --port $(PORT) --
 VERSION = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 ARCH = $(patsubst aarch64,arm64,$(shell uname -m))
 
+# Empty means unset: bytecode is written when a module is first imported, as uv compiles none.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help demo serve test test-faults test-aws test-aws-clean package deploy bench lint lock audit clean
 
 help:

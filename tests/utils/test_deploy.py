@@ -99,7 +99,7 @@ def test_a_model_without_a_package_is_in_the_template_without_its_code() -> None
     resources = filled({"kim_cnn": f"{S3}kim"}, {"DeploySmCnn": "false"})["Resources"]
     assert resources["KimCnnFunction"]["Properties"]["CodeUri"] == f"{S3}kim"
     assert "CodeUri" not in resources["SmCnnFunction"]["Properties"]
-    assert Path(resources["FirstRequestFunction"]["Properties"]["Code"]).is_dir()
+    assert Path(resources["FirstRequestFunction"]["Properties"]["Code"]).is_file()
 
 
 @pytest.mark.parametrize("status", ["CREATING", "DELETING", "ARCHIVED"])
