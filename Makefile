@@ -44,12 +44,13 @@ test: .venv/installed
 test-faults: .venv/installed
 	FAULTS=full $(BIN)/pytest tests/faults tests/aws_account
 
-# AWS_TEST_ACCOUNT is the number of the account to test in; YES=1 does not ask, SNAPSTART=1 tries SnapStart, too.
+# AWS_TEST_ACCOUNT is the number of the account to test in; YES=1 does not ask, SNAPSTART=1 tries SnapStart, too. Python takes
+# the place of the shell, so that a signal to make reaches it.
 test-aws: .venv/installed
-	@AWS_TEST_ACCOUNT=$(AWS_TEST_ACCOUNT) SNAPSTART=$(SNAPSTART) $(BIN)/python -m tests.aws_account.run $(if $(YES),--yes)
+	@exec $(BIN)/python -m tests.aws_account.run $(if $(YES),--yes)
 
 test-aws-clean: .venv/installed
-	@AWS_TEST_ACCOUNT=$(AWS_TEST_ACCOUNT) $(BIN)/python -m tests.aws_account.clean $(if $(YES),--yes)
+	@exec $(BIN)/python -m tests.aws_account.clean $(if $(YES),--yes)
 
 # For the Python of .venv, which can run them here, whatever Lambda has.
 package: .venv/installed

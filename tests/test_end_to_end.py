@@ -186,20 +186,14 @@ def handler(event, context):
 def test_without_the_permission_to_read_the_caller_gets_a_clean_500_and_the_log_names_it(
     cloud: Cloud, urls: dict[str, str]
 ) -> None:
-    role = next(
-        resource["PhysicalResourceId"]
-        for resource in cloud.client("cloudformation").describe_stack_resources(StackName="serverless-inference")[
-            "StackResources"
-        ]
-        if resource["LogicalResourceId"] == "KimCnnRole"
-    )
-    iam = cloud.client("iam")
-    policy = iam.get_role_policy(RoleName=role, PolicyName="read-word-vectors-and-log")["PolicyDocument"]
-    iam.delete_role_policy(RoleName=role, PolicyName="read-word-vectors-and-log")
+    resources = cloud.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
+    ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
+    permission = {"RoleName": ids["KimCnnRole"], "PolicyArn": ids["KimCnnReads"]}
+    cloud.client("iam").detach_role_policy(**permission)
     try:
         status, answer, headers = call(urls["KimCnnUrl"], {"input": "some words that no cache has seen"})
     finally:
-        iam.put_role_policy(RoleName=role, PolicyName="read-word-vectors-and-log", PolicyDocument=json.dumps(policy))
+        cloud.client("iam").attach_role_policy(**permission)
     assert (status, headers["Access-Control-Allow-Origin"]) == (500, "*")
     assert answer == {"error": "the request failed inside the service; its log says why"}
     deadline = time.monotonic() + 10  # logs arrive after the answer
@@ -391,12 +385,13 @@ def test_a_first_deployment_that_fails_says_why_the_next_starts_afresh_and_down_
     assert again.stderr == "no stack kim-only here\n", "down twice is harmless"
 
 
-def test_a_changed_parameter_reaches_the_functions_that_answer(cloud: Cloud, shared: Deployment) -> None:
+def test_an_empty_table_is_not_deployed(cloud: Cloud, urls: dict[str, str]) -> None:
     make_table(cloud, "empty")
-    urls = shared.up("--parameter", "KimCnnTable=empty")
-    assert urls == shared.urls
-    assert call(urls["KimCnnUrl"], SENTENCE)[1]["unknown_words"] == SENTENCE["input"].split()
-    assert call(urls["SmCnnUrl"], PAIR)[1]["unknown_words"] == []
+    before = call(urls["KimCnnUrl"], SENTENCE)[1]["output"]
+    ran = cloud.run(DEPLOY, "up", "--parameter", "KimCnnTable=empty", check=False)
+    assert ran.returncode == 1
+    assert "table empty does not have the words" in ran.stderr.splitlines()[-1]
+    assert call(urls["KimCnnUrl"], SENTENCE)[1]["output"] == before
 
 
 def test_a_table_that_is_not_there_is_named_before_anything_is_deployed(cloud: Cloud) -> None:

@@ -1,16 +1,19 @@
 """Put the deployment packages behind a URL, or take all of it away again, with AWS SAM CLI.
 
-  up    checks that the tables are there, runs `sam deploy` on template.yaml, and prints the URLs to stdout; with
-        --page, it puts the demo page on the web too
-  urls  prints the URLs
-  down  removes the stack, its packages and its page with `sam delete`; never a table
+  up        checks that the tables are there, runs `sam deploy` on template.yaml, and prints the URLs to stdout; with
+            --page, it puts the demo page on the web too
+  urls      prints the URLs
+  rollback  lets the version before the last deployment serve again, at once
+  down      removes the stack, its packages and its page with `sam delete`; never a table
 
 The first `up` deploys the packages in build/. Later ones replace a model only when they name its package; a parameter
-keeps its value until it is given another. Region, profile and credentials as for every AWS tool.
+keeps its value until it is given another. A change under way is waited for. Region, profile and credentials as for
+every AWS tool.
 
 Example:
   python utils/deploy.py up --stack my-models --parameter KimCnnTable=word-vectors
   python utils/deploy.py up --stack my-models --kim-cnn build/kim_cnn.zip
+  python utils/deploy.py rollback --stack my-models
   python utils/deploy.py down --stack my-models
 """
 
@@ -20,23 +23,30 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.error
+import urllib.request
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 from toolkit.cli import CommandError, log, run
-from toolkit.deployment import page, template
-from toolkit.deployment.deployed import Stack, events, find, first_failure
+from toolkit.deployment import deployed, page, template, versions
+from toolkit.deployment.deployed import Stack
 from toolkit.deployment.template import MODELS, ROOT
 
 Options = argparse.Namespace
+ROUTES_SECONDS = 30  # API Gateway takes its routes into service a little after CloudFormation has made them
 
 
 def sam(options: Options, command: str, *arguments: str) -> bool:
     """Run a command of SAM CLI on the stack, its output on stderr; return whether it succeeded."""
-    line = ["sam", command, f"--stack-name={options.stack}", f"--s3-prefix={options.stack}", *arguments]
+    prefix = f"{options.stack}/packages"  # `sam delete` removes all below it
+    line = ["sam", command, f"--stack-name={options.stack}", f"--s3-prefix={prefix}", *arguments]
     line += [f"--{name}={value}" for name in ("region", "profile") if (value := getattr(options, name))]
     line += [f"--s3-bucket={options.bucket}"] if options.bucket else []
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # .venv may not be activated
@@ -76,66 +86,197 @@ def choose_packages(options: Options, stack: Stack | None) -> dict[str, str]:
     return {model: str(path.resolve()) for model, path in chosen.items()}
 
 
+def check_bucket(session: boto3.Session, bucket: str) -> None:
+    """Raise CommandError for a bucket that is not this account's: its owner would get, and could replace, the code."""
+    account = session.client("sts").get_caller_identity()["Account"]
+    try:
+        session.client("s3").head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "404":
+            raise CommandError(f"no bucket {bucket}; make it, or leave out --bucket") from None
+        raise CommandError(
+            f"bucket {bucket} is not of account {account}, or these credentials lack s3:ListBucket on it"
+        ) from None
+
+
+def usable(client: Any, options: Options) -> Stack | None:
+    """Return the stack in a state that CloudFormation updates, None when it has to be made; CommandError if neither."""
+    stack = deployed.find(client, options.stack)
+    if stack and stack.status == "UPDATE_ROLLBACK_FAILED":
+        stack = deployed.continue_rollback(client, options.stack)
+    if stack is None or stack.status == "REVIEW_IN_PROGRESS":
+        return None
+    if stack.status in ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"):
+        log(f"{options.stack}: its first deployment failed ({stack.status}); removing what it left")
+        if not sam(options, "delete", "--no-prompts") or deployed.find(client, options.stack):
+            raise CommandError(f"stack {options.stack} can't be removed; see its events, then run `down` again")
+        return None
+    if stack.status == "UPDATE_FAILED":  # only where somebody has disabled the rollback
+        command = f"aws cloudformation rollback-stack --stack-name {options.stack}"
+        raise CommandError(f"stack {options.stack} is UPDATE_FAILED; run `{command}` first")
+    if not stack.status.endswith("_COMPLETE"):
+        raise CommandError(f"stack {options.stack} is {stack.status}; see its events, then run `down`")
+    return stack
+
+
 def up(session: boto3.Session, options: Options) -> Stack:
     """Create or update the stack and return it; raise CommandError with the reason when that fails."""
-    cloudformation = session.client("cloudformation")
-    stack = find(cloudformation, options.stack)
-    if stack and stack.status == "ROLLBACK_COMPLETE":  # a first deployment that failed; it can only be removed
-        sam(options, "delete", "--no-prompts")
-        stack = None
+    if options.bucket:
+        check_bucket(session, options.bucket)
+    stack = usable(deployed.cloudformation(session), options)
     sent = choose_packages(options, stack)
     packages = {**(stack.packages if stack else {}), **sent}
     given = {f"Deploy{MODELS[model]}": "true" for model in sent}
     given |= {f"Deploy{MODELS[model]}": "false" for model in MODELS.keys() - packages.keys()}
-    given |= {"Page": "true"} if options.page else {}
-    given |= dict(options.parameter)
-    tags = {**(stack.tags if stack else {}), **dict(options.tag)}
+    # Lambda would not publish what a deployment that failed has published already.
+    if options.renew or (stack and stack.status == "UPDATE_ROLLBACK_COMPLETE"):
+        given["Release"] = _now()
+    return deploy(session, options, stack, packages, given | dict(options.parameter))
+
+
+def deploy(
+    session: boto3.Session, options: Options, stack: Stack | None, packages: dict[str, str], given: dict[str, str]
+) -> Stack:
+    """Run `sam deploy` with the packages (model: path or S3 URI) and the parameters that are given; return the stack.
+
+    Raises CommandError with the reason when that fails. A version that `rollback` chose serves on in that case, too.
+    """
+    client, lambdas = deployed.cloudformation(session), session.client("lambda")
     content = template.read()
     values = template.parameter_values(content, stack.parameters if stack else {}, given)
     check_tables(session.client("dynamodb"), template.tables(values))
-    template.fill(content, packages, values)
-    seen = next((event["EventId"] for event in events(cloudformation, options.stack)), None)
+    functions = deployed.functions(client, options.stack) if stack else {}
+    live = {model: versions.named(lambdas, function) for model, function in functions.items()}
+    tables = {model: versions.tables(lambdas, function) for model, function in functions.items()}
+    template.fill(content, packages, values, tables)
+    seen = next((event["EventId"] for event in deployed.events(client, options.stack)), None)
+    done = _sam_deploy(options, content, values, (stack.tags if stack else {}) | dict(options.tag))
+    changed = deployed.find(client, options.stack)
+    if changed and changed.status == "UPDATE_ROLLBACK_FAILED":
+        changed = deployed.continue_rollback(client, options.stack)
+    deployment = _now()
+    for model, function in deployed.functions(client, options.stack).items():
+        before = live.get(model)
+        if not done and before and versions.named(lambdas, function) != before:
+            versions.go_back(lambdas, function, before)
+        versions.remember(lambdas, function, before, deployment)
+    if done and changed:
+        return changed
+    reason = deployed.first_failure(deployed.events(client, options.stack), seen)
+    reason = reason or deployed.failed_validation(client, options.stack)
+    if reason is None or changed is None:
+        raise CommandError("sam deploy failed; its message is above")
+    if values["SnapStart"] == "on" and "did not stabilize" in reason:
+        reason += " (deploy once with --parameter SnapStart=off to see why)"
+    kept = "the previous version keeps serving" if "UPDATE" in changed.status else "nothing was left running"
+    raise CommandError(f"{reason}; {kept}")
+
+
+def _sam_deploy(options: Options, content: dict[str, Any], values: dict[str, str], tags: dict[str, str]) -> bool:
+    # In a bucket of the user's choice, others may have put something else under the name of a package.
+    bucket = "--force-upload" if options.bucket else "--resolve-s3"
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(content, file)
         file.flush()
-        done = sam(
-            options, "deploy", f"--template-file={file.name}", *([] if options.bucket else ["--resolve-s3"]),
+        return sam(
+            options, "deploy", f"--template-file={file.name}", bucket,
             "--capabilities=CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
             "--parameter-overrides", *(f"{name}={json.dumps(value)}" for name, value in values.items()),
             *(["--tags", *(f"{name}={json.dumps(value)}" for name, value in tags.items())] if tags else []),
         )  # fmt: skip
-    deployed = find(cloudformation, options.stack)
-    if done and deployed:
-        return deployed
-    reason = first_failure(events(cloudformation, options.stack), seen)
-    if reason is None or deployed is None:
-        raise CommandError("sam deploy failed; its message is above")
-    kept = "the previous version keeps serving" if "UPDATE" in deployed.status else "nothing was left running"
-    raise CommandError(f"{reason}; {kept}")
 
 
-def put_page(session: boto3.Session, stack: Stack) -> None:
-    """Put the demo page in the stack's bucket, asking the stack's API."""
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def put_page(session: boto3.Session, options: Options, stack: Stack) -> None:
+    """Put the demo page in a bucket of the stack, asking the stack's API, and print its URL.
+
+    The bucket is a deployment of its own, as an account may forbid buckets that anyone may read.
+    """
+    if "PageBucket" not in stack.outputs:
+        try:
+            stack = deploy(session, options, stack, stack.packages, {"Page": "true"})
+        except CommandError as error:
+            raise CommandError(f"the API is there, the page is not: {error}") from None
     api = (stack.outputs.get("KimCnnUrl") or stack.outputs["SmCnnUrl"]).rpartition("/")[0]
     page.put(session.client("s3"), stack.outputs["PageBucket"], api)
+    print("PageUrl", page.url(session, stack.outputs["PageBucket"]))
 
 
-def print_outputs(session: boto3.Session, outputs: dict[str, str]) -> None:
-    """Print the stack's outputs, a name and a value a line, with the URL of the page in the place of its bucket."""
-    for name, value in outputs.items():
-        print("PageUrl", page.url(session, value)) if name == "PageBucket" else print(name, value)
+def wait_for_routes(stack: Stack) -> None:
+    """Wait until the API knows its routes, for some seconds at most; before, it answers 404."""
+    deadline = time.monotonic() + ROUTES_SECONDS
+    for name, url in stack.outputs.items():
+        while name.endswith("CnnUrl") and _status(url) == 404 and time.monotonic() < deadline:
+            time.sleep(1)
+
+
+def _status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=ROUTES_SECONDS) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:  # this machine may not reach what others do
+        return 0
+
+
+def report(session: boto3.Session, options: Options, stack: Stack) -> None:
+    """Print the outputs of the stack, a name and a value a line; say when a model serves another version than its."""
+    for name, value in stack.outputs.items():
+        if name != "PageBucket":
+            print(name, value, flush=True)
+        elif not options.page:
+            print("PageUrl", page.url(session, value))
+    lambdas = session.client("lambda")
+    for model, function in deployed.functions(deployed.cloudformation(session), options.stack).items():
+        live = versions.named(lambdas, function)
+        if live != versions.named(lambdas, function, "candidate"):
+            log(f"{model} serves version {live}, since `rollback`; `up --renew` deploys its package in the stack again")
+
+
+def urls(session: boto3.Session, options: Options) -> None:
+    """Print the URLs; raise CommandError when there is no stack."""
+    stack = deployed.find(deployed.cloudformation(session), options.stack)
+    if stack is None or not stack.outputs:
+        raise CommandError(f"no stack {options.stack} here; utils/deploy.py up makes it")
+    for name, value in stack.outputs.items():
+        if name.endswith("Url"):
+            print(name, value)
+    if bucket := stack.outputs.get("PageBucket"):
+        print("PageUrl", page.url(session, bucket))
+
+
+def rollback(session: boto3.Session, options: Options) -> None:
+    """Let the versions before the last deployment serve again; raise CommandError when none is kept."""
+    client, lambdas = deployed.cloudformation(session), session.client("lambda")
+    if deployed.find(client, options.stack) is None:
+        raise CommandError(f"no stack {options.stack} here; utils/deploy.py up makes it")
+    functions = deployed.functions(client, options.stack)
+    before = versions.before_last_deployment(lambdas, functions)
+    if not before:
+        raise CommandError("no version before is kept; `up` keeps one when it deploys another")
+    for model, version in before.items():
+        versions.go_back(lambdas, functions[model], version)
+        print(f"{model} serves version {version}")
+    log("to go forward again: `up` with a package, or `up --renew` for the package that the stack has")
 
 
 def down(session: boto3.Session, options: Options) -> None:
     """Remove the stack with its packages and its page; raise CommandError when that fails."""
-    stack = find(session.client("cloudformation"), options.stack)
+    client = deployed.cloudformation(session)
+    stack = deployed.find(client, options.stack)
     if stack is None:
         log(f"no stack {options.stack} here")
-        return
-    if bucket := stack.outputs.get("PageBucket"):
-        page.clear(session.client("s3"), bucket)
-    if not sam(options, "delete", "--no-prompts"):
-        raise CommandError("sam delete failed; its message is above")
+    elif stack.status == "REVIEW_IN_PROGRESS":  # there is nothing in it yet
+        client.delete_stack(StackName=options.stack)
+    else:
+        if bucket := stack.outputs.get("PageBucket"):
+            page.clear(session.client("s3"), bucket)
+        if not sam(options, "delete", "--no-prompts"):
+            raise CommandError("sam delete failed; its message is above")
 
 
 def _agreed(question: str) -> bool:
@@ -154,12 +295,11 @@ def _parameter(text: str) -> tuple[str, str]:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    create, show = (
-        commands.add_parser("up", help="create or update"),
-        commands.add_parser("urls", help="print the URLs"),
-    )
+    create = commands.add_parser("up", help="create or update")
+    show = commands.add_parser("urls", help="print the URLs")
+    back = commands.add_parser("rollback", help="let the version before the last deployment serve again")
     remove = commands.add_parser("down", help="remove")
-    for command in (create, show, remove):
+    for command in (create, show, back, remove):
         command.add_argument("--stack", default="serverless-inference", help="its name (default: %(default)s)")
         command.add_argument("--bucket", help="for the packages (default: the one that SAM CLI keeps for them)")
         command.add_argument("--profile", help="named profile of the AWS configuration")
@@ -175,13 +315,9 @@ def _parse() -> argparse.Namespace:
         "--parameter", type=_parameter, action="append", default=[], metavar="NAME=VALUE", help="of template.yaml"
     )
     create.add_argument(
-        "--tag",
-        type=_parameter,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="of the stack and what it holds",
+        "--tag", type=_parameter, action="append", default=[], metavar="NAME=VALUE", help="of the stack and all in it"
     )
+    create.add_argument("--renew", action="store_true", help="publish new versions even when nothing has changed")
     create.add_argument("--page", action="store_true", help="put the demo page in a bucket that anyone may read")
     remove.add_argument("--yes", action="store_true", help="do not ask")
     return parser.parse_args()
@@ -197,14 +333,14 @@ def main() -> int:
         down(session, options)
     elif options.command == "up":
         stack = up(session, options)
+        wait_for_routes(stack)
+        report(session, options, stack)
         if options.page:
-            put_page(session, stack)
-        print_outputs(session, stack.outputs)
+            put_page(session, options, stack)
+    elif options.command == "rollback":
+        rollback(session, options)
     else:
-        found = find(session.client("cloudformation"), options.stack)
-        if found is None:
-            raise CommandError(f"no stack {options.stack} here; utils/deploy.py up makes it")
-        print_outputs(session, {name: value for name, value in found.outputs.items() if name != "SnapStart"})
+        urls(session, options)
     return 0
 
 

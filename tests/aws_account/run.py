@@ -148,7 +148,11 @@ def main() -> int:
             signal.signal(kind, signal.SIG_IGN)
         measurements.write(report, options.output)
         log(f"{signalled} removing everything that the run made; this is not to be interrupted".lstrip())
-        clean(session, journal.made, pause=0.2 if rehearsal else 5.0)
+        try:
+            clean(session, journal.made, pause=0.2 if rehearsal else 5.0)
+        except BaseException:
+            log(f"something may be left; {CLEAN.format(account=account)} removes it")
+            raise
         journal.remove()
         log("nothing is left of the run: no stack, function, API, role, table, bucket or log group")
     print(options.output / "test_aws.md")

@@ -75,8 +75,8 @@ class FaultyDynamoDB(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, upstream: str) -> None:
-        super().__init__(("127.0.0.1", 0), Exchange)
+    def __init__(self, upstream: str, exchange: type[BaseHTTPRequestHandler] = Exchange) -> None:
+        super().__init__(("127.0.0.1", 0), exchange)
         self.upstream = urlsplit(upstream).netloc
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.connections = itertools.count(1)

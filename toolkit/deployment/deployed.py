@@ -1,10 +1,12 @@
-"""A stack as CloudFormation has it: read only, as SAM CLI changes it."""
+"""A stack as CloudFormation has it. SAM CLI changes it; here it is read, and a rollback that failed is continued."""
 
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from samtranslator.yaml_helper import yaml_parse
 
@@ -18,11 +20,17 @@ POLL_SECONDS = 5  # seldom enough for CloudFormation not to throttle it
 class Stack:
     """A stack; `packages` has the S3 URI of the package of each model that was ever deployed."""
 
+    name: str
     status: str
     parameters: dict[str, str]
     outputs: dict[str, str]
     packages: dict[str, str]
     tags: dict[str, str]
+
+
+def cloudformation(session: boto3.Session) -> Any:
+    """Return a client that waits when CloudFormation throttles it, as it does when others ask much, too."""
+    return session.client("cloudformation", config=Config(retries={"mode": "standard", "total_max_attempts": 10}))
 
 
 def find(client: Any, name: str) -> Stack | None:
@@ -36,7 +44,7 @@ def find(client: Any, name: str) -> Stack | None:
             raise
         status = described["StackStatus"]
         if status == "REVIEW_IN_PROGRESS":  # a change set was made for it, and never executed
-            return None
+            return Stack(name, status, {}, {}, {}, {})
         if not status.endswith("_IN_PROGRESS"):
             break
         log(f"{name}: waiting for the end of {status}")
@@ -45,12 +53,41 @@ def find(client: Any, name: str) -> Stack | None:
     resources = (yaml_parse(template) if isinstance(template, str) else template)["Resources"]
     uris = {model: resources[f"{prefix}Function"]["Properties"].get("CodeUri") for model, prefix in MODELS.items()}
     return Stack(
+        name,
         status,
         {item["ParameterKey"]: item["ParameterValue"] for item in described.get("Parameters", [])},
         {item["OutputKey"]: item["OutputValue"] for item in described.get("Outputs", [])},
         {model: uri for model, uri in uris.items() if uri},
         {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])},
     )
+
+
+def functions(client: Any, name: str) -> dict[str, str]:
+    """Return the names of the functions of a stack, by model; none when there is no such stack."""
+    try:
+        resources = client.describe_stack_resources(StackName=name)["StackResources"]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return {}
+        raise
+    names = {item["LogicalResourceId"]: item.get("PhysicalResourceId") for item in resources}
+    return {model: found for model, prefix in MODELS.items() if (found := names.get(f"{prefix}Function"))}
+
+
+def continue_rollback(client: Any, name: str) -> Stack | None:
+    """End the rollback of a stack in UPDATE_ROLLBACK_FAILED, which can't be updated; return it as it is then.
+
+    It leaves out the checks of the version before, which has served already.
+    """
+    resources = client.describe_stack_resources(StackName=name)["StackResources"]
+    checks = [
+        item["LogicalResourceId"]
+        for item in resources
+        if item["ResourceType"] == "Custom::FirstRequest" and item["ResourceStatus"] == "UPDATE_FAILED"
+    ]
+    log(f"{name}: continuing the rollback that failed" + (f", without {' and '.join(checks)}" if checks else ""))
+    client.continue_update_rollback(StackName=name, ResourcesToSkip=checks)
+    return find(client, name)
 
 
 def events(client: Any, name: str) -> Iterator[dict[str, Any]]:
@@ -73,3 +110,24 @@ def first_failure(newest_first: Iterator[dict[str, Any]], seen: str | None) -> s
         if event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in reason:
             first = f"{event['LogicalResourceId']}: {reason}"
     return first
+
+
+def failed_validation(client: Any, name: str) -> str | None:
+    """Return what CloudFormation found wrong with the newest change set before executing it; None for nothing.
+
+    The reason in the change set itself is but "The following hook(s)/validation failed: [AWS::EarlyValidation::…]".
+    """
+    try:
+        change_sets = client.list_change_sets(StackName=name)["Summaries"]
+    except ClientError:  # there is no stack when the first change set was refused
+        return None
+    newest = max(change_sets, key=lambda item: item["CreationTime"], default=None)
+    if newest is None or "AWS::EarlyValidation" not in newest.get("StatusReason", ""):
+        return None
+    failed = client.describe_events(ChangeSetName=newest["ChangeSetId"], Filters={"FailedEvents": True})
+    reasons = [
+        f"{event.get('LogicalResourceId', name)}: {event['ValidationStatusReason']}"
+        for event in failed["OperationEvents"]
+        if "ValidationStatusReason" in event
+    ]
+    return "; ".join(reasons) or None

@@ -18,13 +18,13 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30  # the emulator takes 1 to 3
 
 
-def cloud_environment(port: int) -> dict[str, str]:
-    """Return this process's environment, but with AWS meaning the emulator on `port` and nothing else."""
+def cloud_environment(endpoint: str) -> dict[str, str]:
+    """Return this process's environment, but with AWS meaning what is at the URL `endpoint` and nothing else."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {
         **kept,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -36,10 +36,11 @@ def cloud_environment(port: int) -> dict[str, str]:
 
 
 @contextmanager
-def local_cloud(port: int, log: Path) -> Iterator[dict[str, str]]:
+def local_cloud(port: int, log: Path, front: str | None = None) -> Iterator[dict[str, str]]:
     """Keep an emulator on `port` up, its output in `log`; yield the environment of its clients.
 
-    Raises CommandError when it does not start.
+    `front` is the URL of a proxy before it, for clients and for the functions in it. Raises CommandError when the
+    emulator does not start.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -48,7 +49,7 @@ def local_cloud(port: int, log: Path) -> Iterator[dict[str, str]]:
         except OSError:
             another = "another with --port, or with PORT=4567 for make"
             raise CommandError(f"port {port} is in use; free it or choose {another}") from None
-    environment = cloud_environment(port)
+    environment = cloud_environment(front or f"http://127.0.0.1:{port}")
     settings = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "AUTH": "true", "LOG_LEVEL": "INFO",
                 "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"}  # fmt: skip
     log.parent.mkdir(parents=True, exist_ok=True)

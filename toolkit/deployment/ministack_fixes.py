@@ -47,13 +47,14 @@ def fix_api() -> None:
 
 
 def fix_conditions() -> None:
-    """Let conditions see AWS::Region, as they do on AWS; here they saw no pseudo parameter."""
+    """Let conditions see AWS::Region and AWS::Partition, as they do on AWS; here they saw no pseudo parameter."""
     from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
     evaluate = engine._evaluate_conditions
 
     def with_region(template: dict[str, Any], params: dict[str, Any]) -> Any:
-        return evaluate(template, {**params, "AWS::Region": {"Value": engine.get_region()}})
+        pseudo = {"AWS::Region": engine.get_region(), "AWS::Partition": "aws"}
+        return evaluate(template, {**params, **{name: {"Value": value} for name, value in pseudo.items()}})
 
     for module in (changesets, engine, handlers, stacks):
         module._evaluate_conditions = with_region

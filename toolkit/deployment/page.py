@@ -31,7 +31,7 @@ def url(session: boto3.Session, bucket: str) -> str:
 
 
 def clear(client: Any, bucket: str) -> None:
-    """Remove every object of `bucket`, so that its stack can be deleted."""
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-        for found in page.get("Contents", []):
-            client.delete_object(Bucket=bucket, Key=found["Key"])
+    """Remove every object of `bucket`, so that its stack can be deleted; all versions, if someone made it keep them."""
+    for found in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        for item in [*found.get("Versions", []), *found.get("DeleteMarkers", [])]:
+            client.delete_object(Bucket=bucket, Key=item["Key"], VersionId=item["VersionId"])

@@ -10,6 +10,7 @@ from samtranslator.yaml_helper import yaml_parse
 from toolkit.cli import CommandError
 
 ROOT = Path(__file__).resolve().parents[2]
+NOT_OF_FUNCTIONS = {"LogRetention", "Page", "Throttle"}  # parameters whose values no version of a function has
 MODELS = {"sm_cnn": "SmCnn", "kim_cnn": "KimCnn"}  # part of the names of its resources and parameters
 
 
@@ -38,17 +39,30 @@ def tables(values: dict[str, str]) -> set[str]:
     return {values[f"{prefix}Table"] for prefix in MODELS.values() if values[f"Deploy{prefix}"] == "true"}
 
 
-def fill(template: dict[str, Any], packages: dict[str, str], values: dict[str, str]) -> None:
-    """Write the packages (model: path or S3 URI) into the template, and a release that differs when a value does.
+def release(values: dict[str, str]) -> str:
+    """Return a name for a version of the functions that differs when the value of a parameter that they have does."""
+    seen = {name: value for name, value in values.items() if name not in NOT_OF_FUNCTIONS}
+    return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]
 
+
+def fill(
+    template: dict[str, Any], packages: dict[str, str], values: dict[str, str], kept_tables: dict[str, set[str]]
+) -> None:
+    """Write into the template what it can't say by itself, so that it is what is sent to CloudFormation.
+
+    That is the packages (model: path or S3 URI), the tables that the deployed versions of a model read, and a release.
     SAM publishes a new version when the text of a function's properties changes, not when just the value of a
     parameter does that the text refers to.
     """
-    release = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-    template["Globals"]["Function"]["Environment"]["Variables"]["RELEASE"] = release[:16]
+    resources = template["Resources"]
+    template["Globals"]["Function"]["Environment"]["Variables"]["RELEASE"] = release(values)
     for model, prefix in MODELS.items():
-        function = template["Resources"][f"{prefix}Function"]["Properties"]
+        function = resources[f"{prefix}Function"]["Properties"]
         del function["AutoPublishCodeSha256"], function["CodeUri"]
         function |= {"CodeUri": packages[model]} if model in packages else {"InlineCode": "# not deployed"}
-    first_request = template["Resources"]["FirstRequestFunction"]["Properties"]
+        (statement,) = resources[f"{prefix}Reads"]["Properties"]["PolicyDocument"]["Statement"]
+        (own,) = statement["Resource"]
+        others = sorted(kept_tables.get(model, set()) - {values[f"{prefix}Table"]})
+        statement["Resource"] = [own, *({"Fn::Sub": own["Fn::Sub"].replace(f"${{{prefix}Table}}", t)} for t in others)]
+    first_request = resources["FirstRequestFunction"]["Properties"]
     first_request["Code"] = str(ROOT / first_request["Code"])

@@ -1,0 +1,69 @@
+"""The versions of a deployed function: which one serves, which one served before, and the tables they read.
+
+The alias `live` names the version that the API calls. The alias `before` names the one that it named before; it is not
+part of the stack. Versions that no alias names are deleted.
+"""
+
+from typing import Any
+
+LIVE, BEFORE = "live", "before"
+
+
+def named(client: Any, function: str, alias: str = LIVE) -> str | None:
+    """Return the number of the version that an alias of the function names, None when there is no such alias."""
+    try:
+        version: str = client.get_alias(FunctionName=function, Name=alias)["FunctionVersion"]
+    except client.exceptions.ResourceNotFoundException:
+        return None
+    return version
+
+
+def tables(client: Any, function: str) -> set[str]:
+    """Return the tables that the published versions of the function read."""
+    return {
+        version["Environment"]["Variables"]["WORD_VECTORS_TABLE"]
+        for version in _published(client, function)
+        if "WORD_VECTORS_TABLE" in version.get("Environment", {}).get("Variables", {})
+    }
+
+
+def remember(client: Any, function: str, before: str | None, deployment: str) -> None:
+    """After a deployment, let BEFORE name the version that was live `before` it, if another is now.
+
+    `deployment` is a time that sorts as text; functions of one deployment share it. Versions that no alias names any
+    more are deleted.
+    """
+    if before and before != named(client, function):
+        _point(client, function, BEFORE, FunctionVersion=before, Description=deployment)
+    kept = {alias["FunctionVersion"] for alias in client.list_aliases(FunctionName=function)["Aliases"]}
+    for version in _published(client, function):
+        if version["Version"] not in kept:
+            client.delete_function(FunctionName=function, Qualifier=version["Version"])
+
+
+def before_last_deployment(client: Any, functions: dict[str, str]) -> dict[str, str]:
+    """Return the versions that served before the last deployment, by model, of those models that it changed."""
+    found = {}
+    for model, function in functions.items():
+        for alias in client.list_aliases(FunctionName=function)["Aliases"]:
+            if alias["Name"] == BEFORE:
+                found[model] = alias
+    last = max((alias["Description"] for alias in found.values()), default="")
+    return {model: alias["FunctionVersion"] for model, alias in found.items() if alias["Description"] == last}
+
+
+def go_back(client: Any, function: str, version: str) -> None:
+    """Let the API call a version that served before."""
+    _point(client, function, LIVE, FunctionVersion=version)
+
+
+def _point(client: Any, function: str, alias: str, **to: str) -> None:
+    try:
+        client.update_alias(FunctionName=function, Name=alias, **to)
+    except client.exceptions.ResourceNotFoundException:
+        client.create_alias(FunctionName=function, Name=alias, **to)
+
+
+def _published(client: Any, function: str) -> list[dict[str, Any]]:
+    pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=function)
+    return [version for page in pages for version in page["Versions"] if version["Version"] != "$LATEST"]
