@@ -13,13 +13,17 @@ RUN_LOCALLY := $(BIN)/python utils/local_cloud.py --port $(PORT) --
 VERSION = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 ARCH = $(patsubst aarch64,arm64,$(shell uname -m))
 
-.PHONY: help demo serve test test-faults package deploy bench lint lock audit clean
+# Empty means unset: bytecode is written when a module is first imported, as uv compiles none.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help demo serve test test-faults test-aws test-aws-clean package deploy bench lint lock audit clean
 
 help:
 	@echo "make demo         answer both sample requests on a cloud on this machine"
 	@echo "make serve        the same, and stay up with the demo page until Ctrl-C"
 	@echo "make test         run the tests; of the fault tests a sample"
 	@echo "make test-faults  run all fault tests, for about half an hour"
+	@echo "make test-aws     deploy to your AWS account, check every step, and remove it all (docs/test-aws.md)"
 	@echo "make package      build all deployment packages for this machine, and prove that they run"
 	@echo "make deploy       build the packages for Lambda and deploy them to your AWS account"
 	@echo "make bench        measure requests, as docs/performance.md reports them, on your own data sets"
@@ -38,7 +42,15 @@ test: .venv/installed
 	$(BIN)/pytest
 
 test-faults: .venv/installed
-	FAULTS=full $(BIN)/pytest tests/faults
+	FAULTS=full $(BIN)/pytest tests/faults tests/aws_account
+
+# AWS_TEST_ACCOUNT is the number of the account to test in; YES=1 does not ask, SNAPSTART=1 tries SnapStart, too. Python takes
+# the place of the shell, so that a signal to make reaches it.
+test-aws: .venv/installed
+	@exec $(BIN)/python -m tests.aws_account.run $(if $(YES),--yes)
+
+test-aws-clean: .venv/installed
+	@exec $(BIN)/python -m tests.aws_account.clean $(if $(YES),--yes)
 
 # For the Python of .venv, which can run them here, whatever Lambda has.
 package: .venv/installed

@@ -67,12 +67,11 @@ def main() -> None:
     python = str(Path(sys.base_prefix) / "bin" / Path(sys.executable).resolve().name)  # without the packages of .venv
     runs: dict[str, list[dict[str, float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as temporary, stub_server():
-        folders = {}
+        folders: dict[str, Path] = {}
         for package in options.packages:
-            name = f"{package.parent.name}/{package.stem}"
-            folders[name] = Path(temporary) / name
+            folder = folders[str(package)] = Path(temporary) / str(len(folders))
             with zipfile.ZipFile(package) as archive:
-                archive.extractall(folders[name])
+                archive.extractall(folder)
         for counted in tqdm(range(-1, options.rounds), disable=None, unit="round"):
             figures = {}
             for name, code in FLOORS.items():
@@ -84,11 +83,12 @@ def main() -> None:
             for name in figures if counted >= 0 else ():
                 runs[name].append(figures[name])
     floors = sum(statistics.median(run["total"] for run in runs[name]) for name in FLOORS)
-    print(f"{'':<20}" + "".join(f"{column:>9}" for column in COLUMNS) + f"{'÷ floors':>10}")
+    width = max(map(len, runs))
+    print(f"{'':<{width}}" + "".join(f"{column:>9}" for column in COLUMNS) + f"{'÷ floors':>10}")
     for name, counted_runs in runs.items():
         medians = {c: statistics.median(run[c] for run in counted_runs) for c in counted_runs[0]}
         cells = (f"{medians[column]:.{0 if column == 'MB' else 3}f}" if column in medians else "" for column in COLUMNS)
-        print(f"{name:<20}" + "".join(f"{cell:>9}" for cell in cells) + f"{medians['total'] / floors:>10.2f}")
+        print(f"{name:<{width}}" + "".join(f"{cell:>9}" for cell in cells) + f"{medians['total'] / floors:>10.2f}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import sm_cnn.predict
 from inference.model_file import Model
 from inference.service import Predict
 
-TEXTS, ROUNDS = 100, 9
+TEXTS, ROUNDS = 100, 5
 
 
 def scores(answer: dict[str, Any]) -> np.ndarray:

@@ -49,12 +49,10 @@ def load() -> None:
     global _unpacking, _loaded
     if _loaded or not COMPRESSED.exists():
         return
-    start_unpacking()
     for library in COMPRESSED.with_suffix(".needs").read_text().split():
         ctypes.CDLL(str(LIBRARIES / library), ctypes.RTLD_GLOBAL)
-    assert _unpacking is not None
     try:
-        _load(_unpacking.result())
+        _load(_unpacking.result() if _unpacking else _unpack_to_memory())
     except OSError:  # no memory file, or none that may be run
         _load(_unpack_to_disk())
     _unpacking, _loaded = None, True

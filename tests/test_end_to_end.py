@@ -178,7 +178,7 @@ def handler(event, context):
 """,
         )
     make_table(cloud, "other-table")
-    _, outcome, _ = call(deployment.up(kim_cnn=probe)["KimCnnUrl"], SENTENCE)
+    _, outcome, _ = call(shared.up(kim_cnn=probe)["KimCnnUrl"], SENTENCE)
     assert outcome.pop("read") == "allowed"
     assert set(outcome.values()) == {"AccessDeniedException"}, outcome
 
@@ -227,7 +227,7 @@ def test_new_weights_over_running_traffic_fail_no_request_and_change_the_answers
     url = deployment.urls["KimCnnUrl"]
     before = call(url, SENTENCE)[1]["output"]
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        done = []
+        done: list[bool] = []
         traffic = [pool.submit(lambda: keep_calling(url, done)) for _ in range(2)]
         pool.submit(deployment.up, kim_cnn=package).result()
         time.sleep(0.5)
@@ -359,8 +359,8 @@ def test_a_first_deployment_that_fails_says_why_the_next_starts_afresh_and_down_
     s3.create_bucket(Bucket="somebodys")
     s3.put_object(Bucket="somebodys", Key="precious", Body=b"data")
     make_table(cloud, "broken").put_item(TableName="broken", Item={"word": {"S": "good"}, "vector": {"S": "?"}})
-    names = ["--stack", "kim-only", "--bucket", "somebodys"]
-    package = ["--kim-cnn", cloud.packages["kim_cnn"]]
+    names: list[str | Path] = ["--stack", "kim-only", "--bucket", "somebodys"]
+    package: list[str | Path] = ["--kim-cnn", cloud.packages["kim_cnn"]]
     ran = cloud.run(DEPLOY, "up", *names, *package, "--parameter", "KimCnnTable=broken", check=False)
     assert ran.returncode == 1
     assert "KimCnnFirstRequest: " in ran.stderr.splitlines()[-1]
@@ -395,7 +395,7 @@ def test_an_empty_table_is_not_deployed(cloud: Cloud, urls: dict[str, str]) -> N
 
 
 def test_a_table_that_is_not_there_is_named_before_anything_is_deployed(cloud: Cloud) -> None:
-    names = ["--stack", "tableless", "--kim-cnn", cloud.packages["kim_cnn"]]
+    names: list[str | Path] = ["--stack", "tableless", "--kim-cnn", cloud.packages["kim_cnn"]]
     ran = cloud.run(DEPLOY, "up", *names, "--parameter", "KimCnnTable=no-such-table", check=False)
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1] == "deploy.py: no table no-such-table here; upload word vectors to it first"
@@ -416,7 +416,7 @@ def test_snapstart_is_said_to_be_off_where_the_region_does_not_have_it(cloud: Cl
     elsewhere = replace(cloud, environment={**cloud.environment, "AWS_DEFAULT_REGION": "ap-east-2"})
     sample = ROOT / "data/glove.6B.50d.sample.txt.gz"
     elsewhere.run(ROOT / "utils/upload_word_vectors_to_dynamo.py", sample, "word-vectors", "--create-table")
-    names = ["--stack", "snap", "--kim-cnn", cloud.packages["kim_cnn"]]
+    names: list[str | Path] = ["--stack", "snap", "--kim-cnn", cloud.packages["kim_cnn"]]
     off = printed(elsewhere.run(DEPLOY, "up", *names, "--parameter", "SnapStart=on").stdout)
     assert off["SnapStart"] == "off: this region does not offer it"
     assert call(off["KimCnnUrl"], SENTENCE)[0] == 200
@@ -435,7 +435,7 @@ def test_snapstart_is_said_to_be_off_where_the_region_does_not_have_it(cloud: Cl
     ],
 )
 def test_a_wrong_command_line_is_refused(cloud: Cloud, arguments: list[str], code: int, complaint: str) -> None:
-    package = ["--sm-cnn", cloud.packages["sm_cnn"]] if arguments[:1] == ["up"] else []
+    package: list[str | Path] = ["--sm-cnn", cloud.packages["sm_cnn"]] if arguments[:1] == ["up"] else []
     stack = ["--stack", "s"] if arguments else []
     ran = cloud.run(DEPLOY, *arguments[:1], *stack, *package, *arguments[1:], check=False)
     assert ran.returncode == code

@@ -19,13 +19,15 @@ import kim_cnn.train
 import sm_cnn.evaluate
 import sm_cnn.predict
 import sm_cnn.train
+from inference.settings import Settings
 from tests.conftest import ROOT
 from toolkit.training.options import MODES
 from toolkit.vectors.file import VectorFileError, read_vectors
 
 TOPICS = "glacier cave paris river engine violin comet bridge".split()
 GOOD, BAD = "fine great lovely".split(), "awful poor dull".split()
-FILLER = "the is of a in was".split()
+FILLER, UNKNOWN = "the is of a in".split(), "was"
+ANY = [*FILLER, UNKNOWN]
 DIM = 8
 
 
@@ -66,7 +68,7 @@ def write_questions(folder: Path, random: np.random.Generator) -> None:
             topic = random.choice(TOPICS)
             for candidate in range(4):
                 about = topic if candidate == 1 else random.choice([word for word in TOPICS if word != topic])
-                words = [*random.choice(FILLER, random.integers(2, 8)), about, "."]
+                words = [*random.choice(ANY, random.integers(2, 8)), about, "."]
                 rows.append((f"{split}{number}", f"what is a {topic} ?", " ".join(words), str(int(candidate == 1))))
         (folder / split).mkdir()
         for name, column in zip(("id.txt", "a.toks", "b.toks", "sim.txt"), zip(*rows, strict=True), strict=True):
@@ -78,7 +80,10 @@ def write_sentences(folder: Path, random: np.random.Generator) -> None:
     for split, size in (("phrases.train", 150), ("train", 60), ("dev", 40)):
         with (folder / f"stsa.binary.{split}.tsv").open("w") as lines:
             for label in random.integers(0, 2, size):
-                words = [*random.choice(FILLER, random.integers(1, 6)), random.choice(GOOD if label else BAD)]
+                words = [
+                    *random.choice(ANY, random.integers(1, 6)),
+                    random.choice(GOOD if label else BAD),
+                ]
                 lines.write(f"{label}\t{' '.join(words)}\n")
 
 
@@ -128,7 +133,7 @@ def data(tmp_path: Path, case: Case) -> Path:
     random = np.random.default_rng(0)
     case.write_data(tmp_path, random)
     with (tmp_path / "vectors.txt").open("w") as lines:
-        for word in [*TOPICS, *GOOD, *BAD, "the", "of", "a", "in", "what", "never-in-training"]:
+        for word in [*TOPICS, *GOOD, *BAD, *FILLER, "what", "?", ".", "never-in-training"]:
             lines.write(f"{word} {' '.join(f'{value:.3f}' for value in random.normal(size=DIM))}\n")
     return tmp_path
 
@@ -156,6 +161,16 @@ def test_a_kim_cnn_holds_the_names_of_its_classes_and_an_sm_cnn_its_overlap_data
     assert (model.overlap is not None) == (case is SM)
 
 
+def test_the_model_file_holds_a_request_with_the_logits_that_it_gives(case: Case, data: Path) -> None:
+    model = case.predict.load(case.run(data))
+    vectors = dict(read_vectors(data / "vectors.txt"))
+    assert model.check is not None
+    sentences = case.predict.read(model.check["request"], Settings()).sentences
+    assert {word for words in sentences for word in words} <= set(vectors)
+    logits = model.logits(case.predict.batches(model, sentences, vectors))
+    np.testing.assert_allclose(logits, model.check["logits"], atol=1e-4)
+
+
 @pytest.mark.parametrize("case", [SM], ids=["sm_cnn"])
 def test_without_features_nothing_of_them_is_in_the_model(case: Case, data: Path) -> None:
     model = case.predict.load(case.run(data, "--no-features"))
@@ -166,8 +181,7 @@ def test_without_features_nothing_of_them_is_in_the_model(case: Case, data: Path
 def test_exported_vectors_hold_both_channels_of_every_word_that_can_be_asked_for(case: Case, data: Path) -> None:
     case.run(data, mode="multichannel")
     given, exported = (dict(read_vectors(data / name)) for name in ("vectors.txt", "exported.txt"))
-    assert set(given) < set(exported)
-    assert "is" in set(exported) - set(given)  # it has no vector, but is trained
+    assert set(exported) == {*given, UNKNOWN}  # which has no vector, but is trained
     np.testing.assert_array_equal(exported["never-in-training"], np.tile(given["never-in-training"], 2))
     np.testing.assert_array_equal(exported["the"][:DIM], given["the"])
     assert not np.array_equal(exported["the"][DIM:], given["the"])

@@ -1,16 +1,19 @@
 """Convert a model that Castor pickled whole (torch 0.1 to 0.4, `torch.save(model)`) to a model file.
 
-    python utils/convert_castor_checkpoint.py sm_cnn.TrecQA.model sm_cnn.model --overlap-data trecqa/train-all
-    python utils/convert_castor_checkpoint.py kim_cnn.SST-1.pt kim_cnn.model --labels negative positive
+Nothing in the pickle is run: objects of module classes become placeholders, tensors become arrays, and any other name
+is refused. torch.load(weights_only=True) can't do it, whatever torch.serialization.safe_globals names: it refuses the
+references to a class with its source that every such pickle holds ("Only persistent_load of storage is allowed").
 
-Nothing in the pickle is run: module classes become empty shells, tensors are read as arrays, and any other
-name is refused. Weights only are converted: word vectors, even those trained inside the model, come from the
-file that it was trained with, uploaded as for any model (multichannel: the given vector of a word, then the
-trained one). An SM-CNN with overlap features gets those of this project, fitted on --overlap-data, as the
-pickle holds no idf: its scores will differ from those it once had.
+Only weights are converted. Word vectors, even those trained inside the model, come from the file that it was trained
+with, uploaded as for any model (multichannel: the given vector of a word, then the trained one). An SM-CNN with overlap
+features gets those of this project, fitted on --overlap-data, as the pickle holds no idf: its scores will differ from
+those it once had.
+
+Example:
+  python utils/convert_castor_checkpoint.py sm_cnn.TrecQA.model sm_cnn.model --overlap-data trecqa/train-all
+  python utils/convert_castor_checkpoint.py kim_cnn.SST-1.pt kim_cnn.model --labels negative positive
 """
 
-import argparse
 import pickle
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -18,9 +21,17 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import torch
 
-from inference import model_file
-from toolkit.cli import CommandError, run
+import kim_cnn.predict
+import sm_cnn.predict
+from sm_cnn import overlap
+from sm_cnn.dataset import read_questions
+from toolkit import cli
+from toolkit.cli import CommandError
+from toolkit.training.model_writer import write_model
+
+BUILD = {"kim_cnn": kim_cnn.predict.build, "sm_cnn": sm_cnn.predict.build}
 
 # The head of torch.save's format before 1.6, torch/serialization.py: three pickles, then the object's.
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -38,15 +49,15 @@ CASTOR_CLASSES = frozenset(("QAModel", "SMCNN", "SmPlusPlus", "KimCNN"))
 
 
 class Refused(Exception):  # noqa: N818
-    """What is in the pickle is not what a model is made of."""
+    """Raised for what a model is not made of."""
 
 
-class Shell:
-    """Stands for an object of a class that is not loaded; the pickle fills its `__dict__`."""
+class PlaceholderModule:
+    """Take the place of an object whose class is not loaded; the pickle fills its `__dict__`."""
 
 
 class Storage:
-    """The numbers of tensors, read after the objects that refer to them."""
+    """Hold the values of tensors, which are read after the objects that refer to them."""
 
     def __init__(self, dtype: np.dtype, size: int):
         """Announce `size` numbers of `dtype`."""
@@ -81,7 +92,7 @@ def _parameter(data: Any, *_: Any) -> "Parameter":
     return Parameter(data)
 
 
-class Parameter(Shell):
+class Parameter(PlaceholderModule):
     """A trained tensor; its pickled state repeats the tensor or holds flags, and is not needed."""
 
     def __init__(self, data: Any = None, *_: Any):
@@ -122,7 +133,7 @@ class RestrictedUnpickler(pickle.Unpickler):
         if module == "torch" and name in DTYPES:
             return DTYPES[name]
         if module.startswith("torch.nn.modules.") or (module in CASTOR_MODULES and name in CASTOR_CLASSES):
-            return type(name, (Shell,), {})
+            return type(name, (PlaceholderModule,), {})
         raise Refused(f"it holds {module}.{name}, which no Castor model needs")
 
     def persistent_load(self, id: Any) -> Any:
@@ -139,7 +150,7 @@ class RestrictedUnpickler(pickle.Unpickler):
 
 
 def read_checkpoint(path: Path) -> tuple[Any, dict[str, np.ndarray]]:
-    """Return the shell of the pickled module and its parameters as float32 arrays, by dotted name.
+    """Return the placeholder of the pickled module and its parameters as float32 arrays, by dotted name.
 
     Raises CommandError for a file of another kind, and for one that holds anything else than a module.
     """
@@ -158,7 +169,7 @@ def read_checkpoint(path: Path) -> tuple[Any, dict[str, np.ndarray]]:
                 storage.data = np.frombuffer(data, storage.dtype)
                 if len(storage.data) != storage.size:
                     raise Refused("the numbers end too early; is it cut short?")
-            if not isinstance(module, Shell):
+            if not isinstance(module, PlaceholderModule):
                 raise Refused("not a module that was pickled whole")
             return module, _parameters(module)
         except Refused as error:
@@ -211,17 +222,12 @@ def to_model(arrays: dict[str, np.ndarray], dropout: float) -> tuple[str, dict[s
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="what Castor wrote")
-    parser.add_argument("output", type=Path, metavar="OUTPUT", help="the model file to write")
+    parser.add_argument("output", type=cli.output_file, metavar="OUTPUT", help="the model file to write")
     parser.add_argument("--overlap-data", type=Path, metavar="DIR", help="training split for overlap features")
     parser.add_argument("--labels", nargs="+", metavar="LABEL", help="names of a Kim CNN's classes, in order")
     options = parser.parse_args(argv)
-
-    import torch
-
-    from sm_cnn import overlap
-    from sm_cnn.dataset import read_questions
 
     module, arrays = read_checkpoint(options.checkpoint)
     dropout = getattr(vars(module).get("_modules", {}).get("dropout"), "p", 0.5)
@@ -229,25 +235,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         architecture, config, state = to_model(arrays, float(dropout))
     except CommandError as error:
         raise CommandError(f"{options.checkpoint}: {error}") from None
-    carried = None
+    overlap_data = None
     if config.get("features"):
         if options.overlap_data is None:
             parser.error("the model has overlap features: name a training split to fit them with --overlap-data")
         questions = read_questions(options.overlap_data)
-        carried = overlap.fit([(question.words, question.answers) for question in questions])
+        overlap_data = overlap.fit([(question.words, question.answers) for question in questions])
     if options.labels and architecture == "kim_cnn":
         if len(options.labels) != len(config["labels"]):
             parser.error(f"the model has {len(config['labels'])} classes, not {len(options.labels)}")
         config["labels"] = options.labels
     tensors = {name: torch.from_numpy(array) for name, array in state.items()}
     try:
-        model_file.build(architecture, config).load_state_dict(tensors)
+        BUILD[architecture](config).load_state_dict(tensors)
     except RuntimeError as error:
         raise CommandError(f"{options.checkpoint}: another architecture than ours: {error}") from None
-    model_file.save(options.output, architecture, config, tensors, carried)
-    print(f"{options.output}: {architecture}, vectors of {config['channels']} × {config['dim']} numbers")
+    write_model(options.output, architecture, config, tensors, overlap_data)
+    print(f"{options.output}: {architecture}, {config['channels']} × {config['dim']}-dimensional vectors")
     return 0
 
 
 if __name__ == "__main__":
-    run(main)
+    cli.run(main)

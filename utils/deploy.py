@@ -150,7 +150,7 @@ def deploy(
     tables = {model: versions.tables(lambdas, function) for model, function in functions.items()}
     template.fill(content, packages, values, tables)
     seen = next((event["EventId"] for event in deployed.events(client, options.stack)), None)
-    done = _sam_deploy(options, content, values)
+    done = _sam_deploy(options, content, values, (stack.tags if stack else {}) | dict(options.tag))
     changed = deployed.find(client, options.stack)
     if changed and changed.status == "UPDATE_ROLLBACK_FAILED":
         changed = deployed.continue_rollback(client, options.stack)
@@ -172,7 +172,7 @@ def deploy(
     raise CommandError(f"{reason}; {kept}")
 
 
-def _sam_deploy(options: Options, content: dict[str, Any], values: dict[str, str]) -> bool:
+def _sam_deploy(options: Options, content: dict[str, Any], values: dict[str, str], tags: dict[str, str]) -> bool:
     # In a bucket of the user's choice, others may have put something else under the name of a package.
     bucket = "--force-upload" if options.bucket else "--resolve-s3"
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
@@ -182,6 +182,7 @@ def _sam_deploy(options: Options, content: dict[str, Any], values: dict[str, str
             options, "deploy", f"--template-file={file.name}", bucket,
             "--capabilities=CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
             "--parameter-overrides", *(f"{name}={json.dumps(value)}" for name, value in values.items()),
+            *(["--tags", *(f"{name}={json.dumps(value)}" for name, value in tags.items())] if tags else []),
         )  # fmt: skip
 
 
@@ -312,6 +313,9 @@ def _parse() -> argparse.Namespace:
         )
     create.add_argument(
         "--parameter", type=_parameter, action="append", default=[], metavar="NAME=VALUE", help="of template.yaml"
+    )
+    create.add_argument(
+        "--tag", type=_parameter, action="append", default=[], metavar="NAME=VALUE", help="of the stack and all in it"
     )
     create.add_argument("--renew", action="store_true", help="publish new versions even when nothing has changed")
     create.add_argument("--page", action="store_true", help="put the demo page in a bucket that anyone may read")

@@ -74,7 +74,7 @@ def export(source: Path, architecture: str) -> onnx.ModelProto:
     for node in graph.graph.node:  # notes of the exporter, three times the weights, with paths of this machine
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
-    about = {"architecture": architecture, "config": content["config"], "overlap": content.get("overlap")}
+    about = {"architecture": architecture} | {name: content.get(name) for name in ("config", "overlap", "check")}
     onnx.helper.set_model_props(graph, {name: json.dumps(value) for name, value in about.items()})
     onnx.checker.check_model(graph, full_check=True)
     return graph

@@ -1,60 +1,122 @@
-"""Word vectors to word2vec text, which gensim reads: a header, then a word and its numbers a line.
+"""Convert word vectors to word2vec text: a header, then a word and its numbers a line.
 
 Example:
   python utils/word2vec_bin_to_txt.py GoogleNews-vectors-negative300.bin.gz GoogleNews.txt.gz --limit 500000
+  python utils/word2vec_bin_to_txt.py cc.en.300.bin fasttext.txt
 
-Every number is written with the digits that give the same float32 back. Reads word2vec binary, and
-word2vec or GloVe text, gzipped or not; writes gzip when OUT ends in .gz.
+IN is word2vec binary or text, GloVe text, a fastText .bin model, or what gensim's save() wrote, with its side files.
+The latter is a Python pickle, which can run any code when it is read: it takes --unpickle. Every number reads back as
+the same float32. OUT is compressed when it ends in .gz, .bz2 or .xz. Models of gensim and fastText are loaded whole,
+the other kinds take no more memory the longer they are.
 """
 
-import argparse
-import itertools
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import orjson
 from tqdm import tqdm
 
-from toolkit.cli import open_output, positive, read_wordlist, run
-from toolkit.vectors.file import Record, VectorFile
+from toolkit import cli
+from toolkit.compression import open_decompressed
+from toolkit.vectors.file import FASTTEXT, PICKLES, VectorFile, VectorFileError
+
+
+class Model:
+    """Word vectors that gensim loads: its own saves, and fastText models."""
+
+    def __init__(self, path: Path, unpickle: bool):
+        """Load `path`, a pickle if `unpickle` says so, else fastText; raise VectorFileError when gensim can't."""
+        from gensim.models import KeyedVectors  # here: it takes a second, and most files do without
+        from gensim.models.fasttext import load_facebook_vectors
+
+        try:
+            model = KeyedVectors.load(str(path)) if unpickle else load_facebook_vectors(str(path))
+            vectors = getattr(model, "wv", model)  # of a whole Word2Vec or FastText model
+            self.words: list[str] = vectors.index_to_key
+            self.vectors: np.ndarray = vectors.vectors
+            self.dim = int(vectors.vector_size)
+        except Exception as error:  # whatever a damaged or foreign file makes of it
+            raise VectorFileError(f"{path}: gensim can't read it ({type(error).__name__}: {error})") from error
+        self.path = path
+
+    def read(self, wanted: set[str] | None) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield the wanted words with their float32 vectors (dim,)."""
+        for word, vector in zip(self.words, self.vectors, strict=True):
+            if wanted is None or word in wanted:
+                if not word.strip() or "\n" in word or not np.isfinite(vector).all():
+                    raise VectorFileError(f"{self.path}: the word {word!r} or its vector can't stand in a text file")
+                yield word, vector.astype(np.float32)
+
+    def count(self, wanted: set[str] | None) -> int:
+        """Return how many words `read` yields."""
+        return len(self.words) if wanted is None else sum(word in wanted for word in self.words)
+
+
+class Stream:
+    """Word vectors of a file that is read word by word."""
+
+    def __init__(self, path: Path):
+        """Open `path`; raise VectorFileError when it is another kind."""
+        self.file = VectorFile(path)
+        self.dim = self.file.dim
+
+    def read(self, wanted: set[str] | None) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield the wanted words with their float32 vectors (dim,)."""
+        for record in self.file.records():
+            word = self.file.word(record)
+            if wanted is None or word in wanted:
+                yield word, self.file.vector(record)
+
+    def count(self, wanted: set[str] | None) -> int:
+        """Return how many words `read` yields: by the header, or by reading the file once."""
+        if wanted is None and self.file.count is not None:
+            return self.file.count
+        return sum(wanted is None or self.file.word(record) in wanted for record in self.file.records())
+
+
+def open_vectors(path: Path, unpickle: bool) -> Model | Stream:
+    """Open a file of any kind; a pickle is loaded only if `unpickle` allows it."""
+    with open_decompressed(path) as stream:
+        beginning = stream.read(4)
+    if beginning.startswith(FASTTEXT):
+        return Model(path, unpickle=False)
+    if beginning.startswith(PICKLES) and unpickle:
+        return Model(path, unpickle=True)
+    return Stream(path)
 
 
 def to_text(vector: np.ndarray) -> str:
-    """Return the numbers of a float32 vector (dim,), separated by spaces, as short as read back the same."""
-    return orjson.dumps(vector, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].replace(b",", b" ").decode()
+    """Return the numbers of a float32 vector (dim,), separated by spaces, as short as they read back the same."""
+    return " ".join(vector.astype(str).tolist())
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the script; return its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Run the command; return its exit code."""
+    parser = cli.parser(__doc__)
     parser.add_argument("input", type=Path, metavar="IN")
     parser.add_argument("output", metavar="OUT", help="- for stdout")
-    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N words")
+    parser.add_argument("--limit", type=cli.positive, metavar="N", help="only the first N words")
     parser.add_argument("--wordlist", type=Path, metavar="FILE", help="only these words, one a line")
+    parser.add_argument("--unpickle", action="store_true", help="read a pickle of gensim, whose source you trust")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     arguments = parser.parse_args(argv)
-    file = VectorFile(arguments.input)
-    wanted = set(read_wordlist(arguments.wordlist)) if arguments.wordlist else None
 
-    def records() -> Iterator[Record]:
-        kept = (record for record in file.records() if wanted is None or file.word(record) in wanted)
-        return itertools.islice(kept, arguments.limit)
-
-    if wanted is None and file.count is not None:
-        count = min(file.count, arguments.limit or file.count)
-    else:  # the header comes first: count before writing
-        count = sum(1 for _ in records())
-    progress = tqdm(records(), total=count, unit=" words", disable=True if arguments.quiet else None)
-    with open_output(arguments.output) as output:
-        output.write(f"{count} {file.dim}\n")
-        for record in progress:
-            word, vector = file.parse(record)
+    wanted = set(cli.read_wordlist(arguments.wordlist)) if arguments.wordlist else None
+    vectors = open_vectors(arguments.input, arguments.unpickle)
+    count = vectors.count(wanted)  # the header comes first
+    count = min(count, arguments.limit or count)
+    words = tqdm(
+        islice(vectors.read(wanted), arguments.limit), total=count, unit=" words", disable=arguments.quiet or None
+    )
+    with cli.open_output(arguments.output) as output:
+        output.write(f"{count} {vectors.dim}\n")
+        for word, vector in words:
             output.write(f"{word} {to_text(vector)}\n")
-    print(f"{count:,} words of {file.dim} numbers", file=sys.stderr)
+    print(f"{count:,} words, {vectors.dim}-dimensional", file=sys.stderr)
     return 0
 
 
 if __name__ == "__main__":
-    run(main)
+    cli.run(main)

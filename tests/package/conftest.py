@@ -24,8 +24,8 @@ SCRIPT = ROOT / "utils/create_deployment_package.sh"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 ARCH = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
 MEMORY = 1024 * 2**20  # bytes
-# What Lambda's runtime brings: its client, and boto3 in the version the project is held at.
-RUNTIME = ["awslambdaric==4.2.2", "boto3==1.43.106", "botocore==1.43.106"]
+# What Lambda's runtime brings: its client, and boto3, in another version than the package's own.
+RUNTIME = ["awslambdaric==4.2.2", "boto3==1.40.76", "botocore==1.40.76"]
 EMULATOR = "aws-sam-cli==1.170.0"  # has the binaries of the Runtime Interface Emulator; nothing else of it is used
 
 Build = Callable[..., Path]
@@ -154,8 +154,11 @@ def memory_group() -> Iterator[Callable[[], None]]:
     group.mkdir()
     try:
         (group / limit).write_text(str(MEMORY))
-        processes = group / "cgroup.procs"
-        yield lambda: processes.write_text(str(os.getpid())) and None
+
+        def join() -> None:
+            (group / "cgroup.procs").write_text(str(os.getpid()))
+
+        yield join
     finally:
         deadline = time.monotonic() + 10
         while True:

@@ -13,7 +13,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from tests.conftest import ROOT, Cloud
-from tests.package.conftest import Build, Sandbox
+from tests.package.conftest import RUNTIME, Build, Sandbox
 from toolkit.deployment.archive import DIRECT_UPLOAD_LIMIT, UNZIPPED_LIMIT
 
 pytestmark = pytest.mark.package
@@ -84,6 +84,59 @@ def test_the_sandbox_is_one(sandbox: Sandbox) -> None:
         )
     )
     assert seen == ["Read-only file system", 993, 512 * 2**20, ["boto3"]]
+
+
+def test_the_packages_boto3_is_used_and_not_the_runtimes(sandbox: Sandbox, model: str) -> None:
+    seen = json.loads(
+        sandbox.python(
+            f"import json, {HANDLERS[model]}, boto3, botocore, sys\n"
+            "sys.path = ['/var/runtime']\n"
+            "from importlib.metadata import version\n"
+            "print(json.dumps([boto3.__file__, botocore.__file__, boto3.__version__, version('boto3')]))"
+        )
+    )
+    pinned = next(line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("boto3=="))
+    assert seen == [
+        "/var/task/boto3/__init__.py",
+        "/var/task/botocore/__init__.py",
+        pinned.removeprefix("boto3=="),
+        RUNTIME[1].removeprefix("boto3=="),
+    ]
+
+
+def test_credentials_of_a_snapshot_are_read_from_the_container_endpoint(sandbox: Sandbox) -> None:
+    """SnapStart gives no keys in the environment, but the address of an endpoint that has them."""
+    seen = sandbox.python(
+        "import http.server, json, os, threading\n"
+        "import boto3\n"
+        "class Endpoint(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self):\n"
+        "        body = json.dumps(dict(AccessKeyId='snap', SecretAccessKey='s', Token='t', \n"
+        "                               Expiration='2099-01-01T00:00:00Z')).encode()\n"
+        "        self.send_response(200); self.end_headers(); self.wfile.write(body)\n"
+        "    def log_message(self, *_): pass\n"
+        "server = http.server.HTTPServer(('127.0.0.1', 0), Endpoint)\n"
+        "threading.Thread(target=server.serve_forever, daemon=True).start()\n"
+        "for name in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'): os.environ.pop(name, 0)\n"
+        "os.environ['AWS_CONTAINER_CREDENTIALS_FULL_URI'] = f'http://127.0.0.1:{server.server_port}/credentials'\n"
+        "print(boto3.Session().get_credentials().access_key)"
+    )
+    assert seen == "snap\n"
+
+
+def test_torch_starts_where_memory_files_are_refused_and_leaves_tmp_free(
+    sandbox: Sandbox, runtime: str, model: str
+) -> None:
+    if runtime != "torch":
+        pytest.skip("nothing is unpacked")
+    seen = sandbox.python(
+        (ROOT / "tests/seccomp.py").read_text()
+        + "import os, sys\n"
+        + "if not refuse_memfd_create(): sys.exit('no filter')\n"
+        + f"import {HANDLERS[model]}, torch\n"
+        + "print(torch.ones(2).sum().item(), os.listdir('/tmp'))"
+    )
+    assert seen == "2.0 []\n"
 
 
 def test_memory_over_the_cap_is_refused(sandbox: Sandbox) -> None:

@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from inference import model_file
+import kim_cnn.predict
+import sm_cnn.predict
 from tests.sm_cnn.test_dataset import write
 from toolkit.cli import CommandError
 from utils.convert_castor_checkpoint import MAGIC, PROTOCOL, main, read_checkpoint
@@ -80,14 +81,22 @@ def test_a_converted_sm_cnn_scores_as_the_module_that_was_pickled(
     old = pickle_whole(module, tmp_path / "old.model", monkeypatch)
     data = write(tmp_path / "data")
     assert main([str(old), str(tmp_path / "new.model"), "--overlap-data", str(data)]) == 0
-    model = model_file.load(tmp_path / "new.model", "sm_cnn")
+    model = sm_cnn.predict.load(tmp_path / "new.model")
     assert model.overlap is not None
     assert model.config["dropout"] == 0.25
     random = np.random.default_rng(0)
     question, answer, features = (
         random.normal(size=shape).astype(np.float32) for shape in ((2, 7, 4), (2, 9, 4), (2, 4))
     )
-    ours = model.forward(question, np.array([7, 7]), answer, np.array([9, 9]), features)
+    ours = model.forward(
+        {
+            "question": question,
+            "question_lengths": np.array([7, 7]),
+            "answer": answer,
+            "answer_lengths": np.array([9, 9]),
+            "features": features,
+        }
+    )
     with torch.inference_mode():
         theirs = module(*(torch.from_numpy(x).transpose(1, 2) for x in (question, answer)), torch.from_numpy(features))
     np.testing.assert_allclose(torch.log_softmax(torch.from_numpy(ours), 1), theirs, atol=1e-5)
@@ -97,7 +106,7 @@ def test_a_kim_cnn_is_converted_without_the_vectors_inside(tmp_path: Path, monke
     module = KimCNN()
     old = pickle_whole(module, tmp_path / "old.pt", monkeypatch)
     assert main([str(old), str(tmp_path / "new.model"), "--labels", "bad", "fair", "good"]) == 0
-    model = model_file.load(tmp_path / "new.model", "kim_cnn")
+    model = kim_cnn.predict.load(tmp_path / "new.model")
     assert model.config["labels"] == ["bad", "fair", "good"]
     assert model.vector_length == 8
     content = torch.load(tmp_path / "new.model", weights_only=True)["state_dict"]

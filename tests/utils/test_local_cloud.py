@@ -1,6 +1,8 @@
 """The local cloud: what it tells its command, and how it fails."""
 
+import contextlib
 import os
+import pty
 import socket
 import subprocess
 import sys
@@ -52,15 +54,34 @@ def test_a_port_in_use_is_one_clear_line() -> None:
     assert ran.returncode == 1
     assert (
         ran.stderr
-        == f"local_cloud: port {port} is in use; free it or choose another with --port, or with PORT=4567 for make\n"
+        == f"local_cloud.py: port {port} is in use; free it or choose another with --port, or with PORT=4567 for make\n"
     )
 
 
 def test_a_missing_command_is_one_clear_line(tmp_path: Path) -> None:
     ran = run("--port", str(free_port()), "--log", str(tmp_path / "log"), "--", "no-such-tool")
     assert ran.returncode == 1
-    assert ran.stderr == "local_cloud: no-such-tool: no such command\n"
+    assert ran.stderr == "local_cloud.py: no-such-tool: no such command\n"
 
 
 def test_no_command_is_bad_usage() -> None:
     assert run().returncode == 2
+
+
+def test_an_interactive_shell_says_where_it_is_and_keeps_this_python_first(tmp_path: Path) -> None:
+    (tmp_path / ".bashrc").write_text("export PATH=/usr/bin:/bin SEEN=yes\n")
+    command = [sys.executable, str(SCRIPT), "--port", str(free_port()), "--log", str(tmp_path / "log"), "--", "bash"]
+    primary, secondary = pty.openpty()  # bash reads its rcfile when it is on a terminal
+    process = subprocess.Popen(
+        command, env={**os.environ, "HOME": str(tmp_path)}, stdin=secondary, stdout=secondary, stderr=secondary
+    )
+    os.close(secondary)
+    os.write(primary, b"command -v python; echo SEEN=$SEEN; exit\n")
+    shown = b""
+    with contextlib.suppress(OSError):  # the end of the terminal
+        while part := os.read(primary, 4096):
+            shown += part
+    assert process.wait(30) == 0
+    assert b"This shell is in the local cloud, which forgets everything when the shell ends" in shown
+    assert f"{Path(sys.executable).parent}/python\r\n".encode() in shown
+    assert b"SEEN=yes" in shown

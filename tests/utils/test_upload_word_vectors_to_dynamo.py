@@ -216,7 +216,7 @@ def words_before(state_folder: Path, path: Path) -> int:
 
 
 def start_upload(path: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, UPLOAD, path, "words"]
+    command: list[str | Path] = [sys.executable, UPLOAD, path, "words"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -379,7 +379,7 @@ def test_bad_usage_exits_2(arguments: list[str], message: str, capsys: pytest.Ca
 
 
 def test_a_failure_is_one_line_and_exits_1(tmp_path: Path) -> None:
-    command = [sys.executable, UPLOAD, "no-such-file", "words"]
+    command: list[str | Path] = [sys.executable, UPLOAD, "no-such-file", "words"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert re.fullmatch(r"upload_word_vectors_to_dynamo\.py: .*no-such-file.*\n", ran.stderr)

@@ -1,23 +1,30 @@
 """Vocabularies, word lists and text from binary vectors: what the scripts write, and what they refuse."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
+import pickle
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import gensim
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
+from gensim.models.fasttext import load_facebook_vectors
+from gensim.test.utils import datapath
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.tokenizer import tokenize
 from toolkit.cli import CommandError, read_wordlist
-from toolkit.vectors.file import read_vectors
+from toolkit.vectors.file import VectorFileError, read_vectors
 from utils import generate_vocab, get_most_frequent_words, word2vec_bin_to_txt
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +44,7 @@ def test_a_vocabulary_is_split_as_serving_splits(vector_file: Write, tmp_path: P
 
 
 def test_a_vocabulary_is_read_from_stdin_and_written_to_stdout() -> None:
-    command = [sys.executable, ROOT / "utils/generate_vocab.py", "-", "-"]
+    command: list[str | Path] = [sys.executable, ROOT / "utils/generate_vocab.py", "-", "-"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C"}
     ran = subprocess.run(command, env=environment, input="Zürich b a\n".encode(), capture_output=True, check=True)
     assert ran.stdout.decode() == "a\nb\nzürich\n"
@@ -49,6 +56,30 @@ def test_a_vocabulary_is_whole_or_not_there(vector_file: Write, tmp_path: Path) 
     with pytest.raises(CommandError, match=r"bad\.toks, line 2: not UTF-8"):
         generate_vocab.main([str(vector_file("a b")), str(bad), str(tmp_path / "vocab.txt")])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.toks", "vectors.txt"]
+
+
+def test_an_output_that_is_no_vocabulary_is_not_overwritten(vector_file: Write, tmp_path: Path) -> None:
+    """Someone forgot to name the output: the last text stands in its place."""
+    text, questions = vector_file("some text", name="a.toks"), vector_file("how?", "what is it", name="questions.txt")
+    packed = tmp_path / "questions.txt.gz"
+    packed.write_bytes(gzip.compress(b"what is it\n"))
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe\0")
+    for output in (questions, packed, binary):
+        before = output.read_bytes()
+        with pytest.raises(CommandError, match=r"exists and is no vocabulary .*; name the file to write last"):
+            generate_vocab.main([str(text), str(output)])
+        assert output.read_bytes() == before
+
+
+def test_a_vocabulary_is_written_again_also_after_words_were_added(vector_file: Write, tmp_path: Path) -> None:
+    text, output = vector_file("some text", name="a.toks"), tmp_path / "vocabulary.txt"
+    for _ in range(2):
+        generate_vocab.main([str(text), str(output)])
+        with output.open("a") as more:
+            more.write("added\n")
+    generate_vocab.main([str(text), str(output)])
+    assert output.read_text() == "some\ntext\n"
 
 
 def most_frequent(path: Path, number: int, capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -89,6 +120,23 @@ def test_the_real_frequency_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(words) == 100_001
 
 
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_compressed_frequency_list(tmp_path: Path, capsys: pytest.CaptureFixture[str], compress: Any) -> None:
+    path = tmp_path / "freq"
+    path.write_bytes(compress("\ufeffword,count\nof,3\nthe,5\n".encode()))
+    assert most_frequent(path, 9, capsys) == ["the", "of", ""]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"the,5\n\xff\xfe\n", "line 2: not UTF-8"), (b"a" * 200_000, "line 1: not CSV")]
+)
+def test_a_frequency_list_that_is_no_text_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "freq.csv"
+    path.write_bytes(content)
+    with pytest.raises(CommandError, match=message):
+        get_most_frequent_words.main(["--frequency_data_file", str(path), "--num_of_words", "1"])
+
+
 @pytest.mark.parametrize("content", ["", "word,count\n", "not a list\n"])
 def test_a_frequency_list_without_words_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "freq.csv"
@@ -103,7 +151,7 @@ def test_number_of_words_must_be_positive() -> None:
     assert exit.value.code == 2
 
 
-@pytest.mark.parametrize("name", ["out.txt", "out.txt.gz"])
+@pytest.mark.parametrize("name", ["out.txt", "out.txt.gz", "out.txt.bz2", "out.txt.xz"])
 def test_binary_to_text_and_back_keeps_every_bit(tmp_path: Path, name: str) -> None:
     vectors = KeyedVectors.load_word2vec_format(SAMPLE, binary=False, limit=2000)
     vectors.vectors = np.random.default_rng(0).normal(size=vectors.vectors.shape).astype(np.float32)
@@ -115,7 +163,65 @@ def test_binary_to_text_and_back_keeps_every_bit(tmp_path: Path, name: str) -> N
     assert found.vectors.tobytes() == vectors.vectors.tobytes()
 
 
-def test_packed_input_and_limit(tmp_path: Path) -> None:
+def test_a_fasttext_model_is_read_as_gensim_reads_it(tmp_path: Path) -> None:
+    path, text = datapath("lee_fasttext_new.bin"), tmp_path / "out.txt"
+    word2vec_bin_to_txt.main([path, str(text), "--limit", "500"])
+    expected, found = load_facebook_vectors(path), dict(read_vectors(text))
+    assert list(found) == expected.index_to_key[:500]
+    assert all(np.array_equal(vector, expected[word]) for word, vector in found.items())
+
+
+@pytest.mark.parametrize("whole_model", [False, True])
+@pytest.mark.parametrize("name", ["saved", "saved.gz"])
+def test_what_gensim_saved_is_read_with_its_side_files_when_allowed(
+    tmp_path: Path, whole_model: bool, name: str
+) -> None:
+    model = gensim.models.Word2Vec([["the", "movie"], ["the", "ice"]], vector_size=7, min_count=1, seed=1, workers=1)
+    path, text = tmp_path / name, tmp_path / "out.txt"
+    (model if whole_model else model.wv).save(str(path), sep_limit=0)
+    assert len(list(tmp_path.glob("saved*.np*"))) >= 1
+    with pytest.raises(VectorFileError, match=r"a Python pickle, as gensim's save\(\) writes; if you trust its source"):
+        word2vec_bin_to_txt.main([str(path), str(text)])
+    words = tmp_path / "words.txt"
+    words.write_text("ice\nthe\nnone\n")
+    for options, kept in (([], model.wv.index_to_key), (["--wordlist", str(words)], ["the", "ice"])):
+        word2vec_bin_to_txt.main([str(path), str(text), "--unpickle", *options])
+        found = dict(read_vectors(text))
+        assert sorted(found) == sorted(kept)
+        assert all(np.array_equal(vector, model.wv[word]) for word, vector in found.items())
+
+
+def test_a_pickle_is_not_executed_unless_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("evil").write_bytes(pickle.dumps(RunsCode()))
+    with pytest.raises(VectorFileError, match="a Python pickle"):
+        word2vec_bin_to_txt.main(["evil", "out.txt"])
+    assert [path.name for path in tmp_path.iterdir()] == ["evil"]
+
+
+class RunsCode:
+    def __reduce__(self) -> Any:
+        return os.system, ("touch executed",)
+
+
+@pytest.mark.parametrize(("content", "options"), [(b"\x80\x04K\x01.", ["--unpickle"]), (b"\xba\x16\x4f\x2f\x0c", [])])
+def test_what_gensim_cannot_read_is_one_line(tmp_path: Path, content: bytes, options: list[str]) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(VectorFileError, match="gensim can't read it"):
+        word2vec_bin_to_txt.main([str(path), str(tmp_path / "out.txt"), *options])
+    assert not (tmp_path / "out.txt").exists()
+
+
+def test_a_word_that_no_text_file_can_hold_stops_the_conversion(tmp_path: Path) -> None:
+    vectors = KeyedVectors(2)
+    vectors.add_vectors(["a", "two\nlines"], np.ones((2, 2), np.float32))
+    vectors.save(str(tmp_path / "saved"))
+    with pytest.raises(VectorFileError, match=r"the word 'two\\nlines' or its vector"):
+        word2vec_bin_to_txt.main([str(tmp_path / "saved"), str(tmp_path / "out.txt"), "--unpickle"])
+
+
+def test_compressed_input_and_limit(tmp_path: Path) -> None:
     text = tmp_path / "out.txt"
     word2vec_bin_to_txt.main([str(SAMPLE), str(text), "--limit", "7"])
     assert text.read_text(encoding="utf-8").startswith("7 50\nthe 0.418 ")
@@ -132,7 +238,7 @@ def test_only_the_words_of_a_list(vector_file: Write, tmp_path: Path) -> None:
 def test_a_cut_file_leaves_no_output(tmp_path: Path) -> None:
     cut = tmp_path / "cut.bin"
     cut.write_bytes(b"2 2\na " + bytes(8) + b"b \x00")
-    command = [sys.executable, ROOT / "utils/word2vec_bin_to_txt.py", cut, tmp_path / "out.txt"]
+    command: list[str | Path] = [sys.executable, ROOT / "utils/word2vec_bin_to_txt.py", cut, tmp_path / "out.txt"]
     ran = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )

@@ -25,6 +25,7 @@ class Stack:
     parameters: dict[str, str]
     outputs: dict[str, str]
     packages: dict[str, str]
+    tags: dict[str, str]
 
 
 def cloudformation(session: boto3.Session) -> Any:
@@ -43,7 +44,7 @@ def find(client: Any, name: str) -> Stack | None:
             raise
         status = described["StackStatus"]
         if status == "REVIEW_IN_PROGRESS":  # a change set was made for it, and never executed
-            return Stack(name, status, {}, {}, {})
+            return Stack(name, status, {}, {}, {}, {})
         if not status.endswith("_IN_PROGRESS"):
             break
         log(f"{name}: waiting for the end of {status}")
@@ -57,6 +58,7 @@ def find(client: Any, name: str) -> Stack | None:
         {item["ParameterKey"]: item["ParameterValue"] for item in described.get("Parameters", [])},
         {item["OutputKey"]: item["OutputValue"] for item in described.get("Outputs", [])},
         {model: uri for model, uri in uris.items() if uri},
+        {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])},
     )
 
 

@@ -30,12 +30,14 @@ MAX_DIM = 50_000  # a header with more is no header; such a vector would not fit
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _HEADER = re.compile(rb"[ \t]*(\d{1,12})[ \t]+(\d{1,6})[ \t\r]*\n")
 CONVERT = "python utils/word2vec_bin_to_txt.py {path} vectors.txt"
+FASTTEXT = b"\xba\x16\x4f\x2f"
+PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 # What a file begins with that is known not to be a vector file, and what to do with it.
 OTHER_KINDS: list[tuple[tuple[bytes, ...], str]] = [
     ((b"PK\x03\x04",), "a zip archive; unzip it first: unzip {path}"),
-    ((b"\xba\x16\x4f\x2f",), f"a fastText model; convert it first: {CONVERT}"),
+    ((FASTTEXT,), f"a fastText model; convert it first: {CONVERT}"),
     (
-        (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"),
+        PICKLES,
         f"a Python pickle, as gensim's save() writes; if you trust its source, convert it first: {CONVERT} --unpickle",
     ),
     (

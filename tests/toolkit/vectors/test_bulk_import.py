@@ -14,8 +14,6 @@ from toolkit.cli import CommandError
 from toolkit.vectors import bulk_import
 from toolkit.vectors.file import VectorFile, read_vectors
 from toolkit.vectors.selection import Selection
-from utils import upload_word_vectors_to_dynamo
-from utils.upload_word_vectors_to_dynamo import main
 
 ROOT = Path(__file__).parents[3]
 UPLOAD = ROOT / "utils/upload_word_vectors_to_dynamo.py"
@@ -148,15 +146,13 @@ def test_leaving_an_import_says_that_it_goes_on(
     assert "the same command waits for it" in capsys.readouterr().err
 
 
-def test_an_import_refuses_a_table_that_exists(
-    dynamodb: Any, vector_file: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_import_refuses_a_table_that_exists(dynamodb: Any, vector_file: Write) -> None:
     class NeverImported:  # moto has no ListImports
         exceptions, describe_table = dynamodb.exceptions, dynamodb.describe_table
 
         def list_imports(self, **_: Any) -> Any:
             return {"ImportSummaryList": []}
 
-    monkeypatch.setattr(upload_word_vectors_to_dynamo, "control_client", NeverImported)
+    selection = Selection(VectorFile(vector_file("a 1 2")), "float32")
     with pytest.raises(CommandError, match="table words exists"):
-        main([str(vector_file("a 1 2")), "words", "--via-s3", "bucket"])
+        bulk_import.import_words(NeverImported(), None, "words", selection, "bucket", quiet=True)

@@ -297,7 +297,9 @@ words = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_character
 
 
 @given(st.dictionaries(words, st.lists(finite, min_size=3, max_size=3), min_size=1, max_size=20), st.booleans())
-def test_any_words_and_values_are_read_back(tmp_path_factory, vectors: dict[str, list[float]], header: bool) -> None:
+def test_any_words_and_values_are_read_back(
+    tmp_path_factory: pytest.TempPathFactory, vectors: dict[str, list[float]], header: bool
+) -> None:
     path = tmp_path_factory.mktemp("vectors") / "v.txt"
     lines = [f"{word} {' '.join(map(repr, values))}\n" for word, values in vectors.items()]
     path.write_text((f"{len(vectors)} 3\n" if header else "") + "".join(lines), encoding="utf-8", newline="\n")
