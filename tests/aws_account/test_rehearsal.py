@@ -17,11 +17,11 @@ from unittest.mock import patch
 
 import boto3
 import pytest
-from tests.aws_strict.call import ADMINISTRATOR, Answer, Call, History, error
-from tests.aws_strict.proxy import StrictAws, strict_cloud
 
 from tests.aws_account import plan
 from tests.aws_account.cleaning import LISTINGS
+from tests.aws_strict.call import ADMINISTRATOR, Answer, Call, History, error
+from tests.aws_strict.proxy import StrictAws, strict_cloud
 from tests.conftest import ROOT, free_port
 from tests.faults.conftest import FULL, size
 from toolkit.deployment.local_cloud import local_cloud

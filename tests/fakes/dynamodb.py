@@ -14,16 +14,27 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 Attributes = dict[str, Any]
+Keys = list[dict[str, Any]]
 
 
 class FakeDynamoDB:
-    """The calls of a boto3 client on one table with the key `word`; they behave until they are told not to."""
+    """The calls of a boto3 client on one table with the key `word`; they behave until they are told not to.
 
-    def __init__(self, table: str = "words"):
-        self.table = table
+    The table has what was written to it, and the words that `attribute_of` gives a vector. `fault`, given the number of
+    a BatchGetItem from 1 and its keys, may raise, or answer in place of the table.
+    """
+
+    def __init__(
+        self,
+        attribute_of: Callable[[str], Attributes | None] = lambda word: None,
+        fault: Callable[[int, Keys], Any] = lambda number, keys: None,
+        table: str = "words",
+    ):
+        self.attribute_of, self.table = attribute_of, table
         self.items: dict[str, Attributes] = {}  # word: its vector, as an attribute value
         self.table_id = "first"
         # How it misbehaves.
+        self.fault = fault
         self.throttle_every = 0  # batch calls; 1: all of them
         self.unprocessed = 0.0  # share of the items or keys of a call
         self.capacity = float("inf")  # words a second that it takes; more are left, or throttled if none is taken
@@ -31,6 +42,8 @@ class FakeDynamoDB:
         # What was asked of it.
         self.calls: Counter[str] = Counter()  # by name, refused ones too
         self.written = self.read = 0  # words
+        self.reads: list[list[str]] = []  # the words of each BatchGetItem
+        self.closed = 0  # times
         self.most_items = 0  # in one write
         self._random = random.Random(0)
         self._left, self._filled = float("inf"), time.monotonic()  # words it takes at once, and since when
@@ -63,14 +76,28 @@ class FakeDynamoDB:
     def batch_get_item(self, RequestItems: Any) -> Any:  # noqa: N803
         self._begin("BatchGetItem")
         keys = RequestItems[self.table]["Keys"]
+        words = [key["word"]["S"] for key in keys]
+        # What DynamoDB refuses the whole batch for.
+        assert 0 < len(set(words)) == len(words) <= 100
+        assert all(0 < len(word.encode()) <= 2048 for word in words)
+        with self._lock:
+            self.reads.append(words)
+            number = len(self.reads)
+        answer = self.fault(number, keys)  # without the lock: it may wait for other calls
+        if answer is not None:
+            return answer
         with self._lock:
             done, left = self._share("BatchGetItem", keys)
             self.read += len(done)
-            found = [{**key, "vector": self.items[key["word"]["S"]]} for key in done if key["word"]["S"] in self.items]
-        return {"Responses": {self.table: found}, "UnprocessedKeys": {self.table: {"Keys": left}} if left else {}}
+        found = [(key, self._attribute(key["word"]["S"])) for key in done]
+        items = [{**key, "vector": vector} for key, vector in found if vector is not None]
+        return {"Responses": {self.table: items}, "UnprocessedKeys": {self.table: {"Keys": left}} if left else {}}
 
     def close(self) -> None:
-        """Do nothing: there are no connections."""
+        self.closed += 1
+
+    def _attribute(self, word: str) -> Attributes | None:
+        return self.items.get(word) or self.attribute_of(word)
 
     def _begin(self, operation: str) -> None:
         time.sleep(self.latency)

@@ -19,7 +19,7 @@ import numpy as np
 
 from inference.item_format import encode_vector
 from inference.word_vectors import WordVectors
-from tests.fakes.client import FakeClient
+from tests.fakes.dynamodb import FakeDynamoDB
 from tests.serving import KIM, SM, handler
 
 NUMBERS = [encode_vector(np.full(50, number, np.float32)) for number in range(7)]
@@ -29,22 +29,19 @@ def number_of(word: str) -> int:
     return zlib.crc32(word.encode()) % 7
 
 
-class ForgetfulClient(FakeClient):
-    """One that keeps no calls, and fails every 50th where it is told to."""
+class ForgetfulDynamoDB(FakeDynamoDB):
+    """One that keeps nothing of what was read; with `failing`, every 50th read fails."""
 
     def __init__(self, failing: bool = False) -> None:
-        super().__init__(lambda word: NUMBERS[number_of(word)], self.fail if failing else None)
-
-    def fail(self, number: int, keys: Any) -> None:
-        self.count = getattr(self, "count", 0) + 1
-        self.calls.clear()
-        if self.count % 50 == 0:
-            raise OSError("cut")
+        super().__init__(lambda word: NUMBERS[number_of(word)])
+        self.failing, self.count = failing, 0
 
     def batch_get_item(self, RequestItems: dict[str, Any]) -> Any:  # noqa: N803
-        answer = super().batch_get_item(RequestItems)
-        self.calls.clear()
-        return answer
+        self.reads.clear()
+        self.count += 1
+        if self.failing and self.count % 50 == 0:
+            raise OSError("cut")
+        return super().batch_get_item(RequestItems)
 
 
 def print_peak() -> None:
@@ -53,7 +50,7 @@ def print_peak() -> None:
 
 
 def read_words(count: int) -> None:
-    vectors = WordVectors(ForgetfulClient, "words", 50, cache_size=10_000)
+    vectors = WordVectors(ForgetfulDynamoDB, "words", 50, cache_size=10_000)
     for start, end in ((0, 50_000), (50_000, 50_000 + count)):
         for first in range(start, end, 1000):
             words = [f"word{number}" for number in range(first, first + 1000)]
@@ -64,8 +61,8 @@ def read_words(count: int) -> None:
 
 def serve_requests(warm: int, count: int) -> None:
     logging.disable()
-    kim = handler(KIM, ForgetfulClient(failing=True), cache_size=1000)
-    sm = handler(SM, ForgetfulClient(failing=True), cache_size=1000)
+    kim = handler(KIM, ForgetfulDynamoDB(failing=True), cache_size=1000)
+    sm = handler(SM, ForgetfulDynamoDB(failing=True), cache_size=1000)
     statuses = set()
     for start, end in ((0, warm), (warm, warm + count)):
         for number in range(start, end):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from inference.item_format import encode_vector
 from inference.settings import Settings
-from tests.fakes.client import FakeClient
+from tests.fakes.dynamodb import FakeDynamoDB
 from tests.faults.conftest import examples
 from tests.serving import KIM, SM, handler
 
@@ -25,7 +25,7 @@ LAMBDA_ANSWER = 6_000_000  # bytes, less than Lambda's 6 MB
 
 
 VECTOR = encode_vector(np.linspace(-1, 1, 50, dtype=np.float32))
-TABLE = FakeClient(lambda word: VECTOR if "a" <= word[0] <= "m" else None)
+TABLE = FakeDynamoDB(lambda word: VECTOR if "a" <= word[0] <= "m" else None)
 kim_handler, sm_handler = handler(KIM, TABLE, cache_size=500), handler(SM, TABLE, cache_size=500)
 
 
@@ -225,5 +225,5 @@ def test_no_answer_within_the_limits_is_over_lambdas() -> None:
 def test_logits_that_overflow_are_no_answer(caplog: pytest.LogCaptureFixture) -> None:
     """JSON knows no NaN, and a class chosen among NaNs is a wrong answer given with confidence."""
     huge = encode_vector(np.full(50, 3e38, np.float32))
-    assert handler(KIM, FakeClient(lambda word: huge))({"input": "a b"}, None)["statusCode"] == 500
+    assert handler(KIM, FakeDynamoDB(lambda word: huge))({"input": "a b"}, None)["statusCode"] == 500
     assert "request failed" in caplog.text

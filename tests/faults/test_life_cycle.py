@@ -14,7 +14,7 @@ import numpy as np
 from inference.gateway import Handler
 from inference.item_format import encode_vector
 from tests.conftest import ROOT
-from tests.fakes.client import FakeClient
+from tests.fakes.dynamodb import FakeDynamoDB
 from tests.faults.conftest import size
 from tests.serving import KIM, SM, handler, post, without_timings
 
@@ -46,7 +46,7 @@ def test_memory_does_not_grow_with_the_number_of_requests() -> None:
 def test_many_threads_at_once_get_the_answers_of_one() -> None:
     """A cache that is far too small is filled and emptied by all of them; the load time is reported once."""
     vector = encode_vector(np.linspace(-1, 1, 50, dtype=np.float32))
-    client = FakeClient(lambda word: vector)
+    client = FakeDynamoDB(lambda word: vector)
     kim, sm = (handler(predict, client, cache_size=20, load_seconds=0.5) for predict in (KIM, SM))
     requests: list[tuple[Handler, dict[str, Any]]] = []
     for number in range(40):

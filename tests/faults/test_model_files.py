@@ -17,7 +17,7 @@ from inference import model_file
 from inference.item_format import encode_vector
 from inference.model_file import ModelFileError
 from tests.conftest import ROOT
-from tests.fakes.client import FakeClient
+from tests.fakes.dynamodb import FakeDynamoDB
 from tests.faults.conftest import FULL, size
 from tests.serving import KIM, PREDICT, handler, post
 
@@ -197,7 +197,7 @@ def test_a_table_of_another_dim_is_an_error_and_never_a_prediction(
 ) -> None:
     """The table shows its dimensions with the first word that is read: that request and each after it is a 500."""
     vector = encode_vector(np.random.default_rng(0).normal(0, 0.4, dim).astype(np.float32), format)
-    served = handler(KIM, FakeClient(lambda word: vector))
+    served = handler(KIM, FakeDynamoDB(lambda word: vector))
     for _ in range(2):
         assert post(served, input="good")[0] == 500
     assert len(caplog.records) == 2

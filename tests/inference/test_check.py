@@ -14,7 +14,7 @@ from inference.service import Predict, Service
 from inference.settings import Settings
 from inference.word_vectors import WordVectors
 from tests.conftest import ROOT
-from tests.fakes.client import FakeClient
+from tests.fakes.dynamodb import FakeDynamoDB
 from tests.serving import KIM, SM, committed, post
 from toolkit.vectors.file import load_vectors
 
@@ -44,13 +44,13 @@ def checked(predict: Predict, client: Any, model: Model | None = None) -> tuple[
 def test_the_committed_models_pass_with_their_vectors_in_any_format(
     predict: Predict, format: str, glove: dict[str, np.ndarray]
 ) -> None:
-    client = FakeClient(lambda word: encode_vector(glove[word], format) if word in glove else None)
+    client = FakeDynamoDB(lambda word: encode_vector(glove[word], format) if word in glove else None)
     assert checked(predict, client) == (200, {})
 
 
 @both
 def test_an_empty_table_fails_the_check(predict: Predict) -> None:
-    status, body = checked(predict, FakeClient(lambda word: None))
+    status, body = checked(predict, FakeDynamoDB(lambda word: None))
     assert status == 500
     assert body["error"].startswith("table words does not have the words [")
     assert body["error"].endswith("; upload the vectors the model was trained with")
@@ -59,27 +59,27 @@ def test_an_empty_table_fails_the_check(predict: Predict) -> None:
 @both
 def test_one_unknown_word_fails_the_check(predict: Predict, glove: dict[str, np.ndarray]) -> None:
     missing = next(iter(glove.keys() & set(" ".join(committed(predict).check["request"].values()).split())))  # type: ignore[index]
-    client = FakeClient(lambda word: encode_vector(glove[word]) if word in glove and word != missing else None)
+    client = FakeDynamoDB(lambda word: encode_vector(glove[word]) if word in glove and word != missing else None)
     assert checked(predict, client)[1]["error"].startswith(f"table words does not have the words ['{missing}']")
 
 
 @both
 def test_other_vectors_of_the_same_dimensions_fail_the_check(predict: Predict, glove: dict[str, np.ndarray]) -> None:
-    status, body = checked(predict, FakeClient(lambda word: encode_vector(glove[word][::-1].copy())))
+    status, body = checked(predict, FakeDynamoDB(lambda word: encode_vector(glove[word][::-1].copy())))
     assert status == 500
     assert body["error"].startswith("table words has other vectors than the model was trained with: the logits are [[")
 
 
 def test_vectors_of_other_dimensions_fail_the_check_with_both_lengths() -> None:
     vector = encode_vector(np.zeros(300, np.float32))
-    status, body = checked(KIM, FakeClient(lambda word: vector))
+    status, body = checked(KIM, FakeDynamoDB(lambda word: vector))
     assert status == 500
     assert "1200 bytes, not the 200 (float32) or 101 (float16) of 50 dimensions" in body["error"]
 
 
 def test_what_passes_is_a_503_to_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inference.check.PATIENCE", 0.0)
-    status, body = checked(KIM, FakeClient(lambda word: None))
+    status, body = checked(KIM, FakeDynamoDB(lambda word: None))
     assert status == 503
     assert "table words" in body["error"]
 
@@ -88,14 +88,14 @@ def test_what_passes_is_a_503_to_be_tried_again(monkeypatch: pytest.MonkeyPatch)
 def test_a_model_file_without_a_check_need_only_answer(predict: Predict) -> None:
     model = committed(predict)
     without = Model(model.config, model.forward, model.overlap)
-    assert checked(predict, FakeClient(lambda word: None), without) == (200, {})
-    assert checked(predict, FakeClient(lambda word: {"S": "broken"}), without)[0] == 500
+    assert checked(predict, FakeDynamoDB(lambda word: None), without) == (200, {})
+    assert checked(predict, FakeDynamoDB(lambda word: {"S": "broken"}), without)[0] == 500
 
 
 def test_a_check_that_cannot_be_used_fails_with_a_reason() -> None:
     model = committed(KIM)
     broken = Model(model.config, model.forward, model.overlap, {"request": {}, "logits": []})
-    assert checked(KIM, FakeClient(lambda word: None), broken) == (
+    assert checked(KIM, FakeDynamoDB(lambda word: None), broken) == (
         500,
         {"error": "no field 'input' in the request; send it as JSON"},
     )

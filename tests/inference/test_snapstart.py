@@ -9,7 +9,7 @@ import snapshot_restore_py
 
 from inference import snapstart
 from inference.word_vectors import WordVectors
-from tests.fakes.client import FakeClient
+from tests.fakes.dynamodb import FakeDynamoDB
 from tests.serving import KIM, handler, post
 
 
@@ -42,33 +42,33 @@ def nothing() -> None:
 
 
 def test_a_request_is_served_before_the_snapshot(hooks: Hooks) -> None:
-    client = FakeClient(lambda word: None)
+    client = FakeDynamoDB(lambda word: None)
     snapstart.register(handler(KIM, client), nothing, KIM.EXAMPLE)
-    assert client.calls == []
+    assert client.reads == []
     hooks.snapshot()
-    assert client.calls == [["this", "is", "a", "very", "good", "movie"]]
+    assert client.reads == [["this", "is", "a", "very", "good", "movie"]]
 
 
 def test_a_version_that_cannot_serve_is_not_published(hooks: Hooks) -> None:
-    snapstart.register(handler(KIM, FakeClient(lambda word: {"S": "broken"})), nothing, KIM.EXAMPLE)
+    snapstart.register(handler(KIM, FakeDynamoDB(lambda word: {"S": "broken"})), nothing, KIM.EXAMPLE)
     with pytest.raises(RuntimeError, match=r"the request before the snapshot was answered 500: .*log says why"):
         hooks.snapshot()
 
 
 def test_connections_are_new_after_the_restore_and_the_cache_is_kept(hooks: Hooks, dynamodb: Any, put: Any) -> None:
     put("c", [0.5])
-    first = FakeClient(lambda word: None)
+    first = FakeDynamoDB(lambda word: None)
     clients = iter([first, dynamodb])
     vectors = WordVectors(lambda: next(clients), "words", 1, cache_size=10)
     snapstart.register(handler(KIM, first), vectors.reconnect, KIM.EXAMPLE)
     assert vectors.lookup(["a", "b"]) == {"a": None, "b": None}
     hooks.restore()
     assert vectors.lookup(["a", "c"]) == {"a": None, "c": 0.5}
-    assert first.calls == [["a", "b"]]
+    assert first.reads == [["a", "b"]]
 
 
 def test_restored_functions_back_off_each_by_its_own_chance(hooks: Hooks) -> None:
-    snapstart.register(handler(KIM, FakeClient(lambda word: None)), nothing, KIM.EXAMPLE)
+    snapstart.register(handler(KIM, FakeDynamoDB(lambda word: None)), nothing, KIM.EXAMPLE)
     drawn = set()
     for _ in range(3):
         random.seed(7)  # what the snapshot holds
@@ -79,6 +79,6 @@ def test_restored_functions_back_off_each_by_its_own_chance(hooks: Hooks) -> Non
 
 def test_where_the_runtime_has_no_snapshots_nothing_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", None)
-    served = handler(KIM, FakeClient(lambda word: None))
+    served = handler(KIM, FakeDynamoDB(lambda word: None))
     snapstart.register(served, nothing, KIM.EXAMPLE)
     assert post(served, **KIM.EXAMPLE)[0] == 200

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from inference import dynamodb as retries
 from inference.item_format import encode_vector
 from inference.word_vectors import VectorsError, VectorsUnavailableError, WordVectors, by_length, embed
-from tests.fakes.client import FakeClient
+from tests.fakes.dynamodb import FakeDynamoDB
 
 
 @pytest.fixture(autouse=True)
@@ -74,9 +74,9 @@ def test_an_unusable_vector_is_an_error_that_names_table_and_word(dynamodb: Any,
 
 def test_duplicate_and_impossible_words_never_reach_the_table() -> None:
     impossible = ["", "é" * 1025, "\ud800"]  # empty, over 2,048 bytes, a lone surrogate
-    client = FakeClient(one_dimension({"a": 1}))
+    client = FakeDynamoDB(one_dimension({"a": 1}))
     found = reading(client, cache_size=0).lookup(["a", *impossible, "a"])
-    assert client.calls == [["a"]]
+    assert client.reads == [["a"]]
     assert found["a"] is not None
     assert [found[word] for word in impossible] == [None] * 3
 
@@ -88,71 +88,71 @@ def test_over_a_hundred_words_take_several_calls_at_once() -> None:
     def meet(*_: Any) -> None:
         together.wait()
 
-    client = FakeClient(one_dimension({word: index for index, word in enumerate(words)}), meet)
+    client = FakeDynamoDB(one_dimension({word: index for index, word in enumerate(words)}), meet)
     found = reading(client, cache_size=1000).lookup(words)
-    assert sorted(map(len, client.calls)) == [50, 100, 100]
+    assert sorted(map(len, client.reads)) == [50, 100, 100]
     assert [float(found[word][0]) for word in words] == list(range(250))  # type: ignore[index]
 
 
 def test_unprocessed_keys_are_asked_again_and_merged_with_what_came() -> None:
-    table = FakeClient(one_dimension({word: index for index, word in enumerate("abcd")}))
+    table = FakeDynamoDB(one_dimension({word: index for index, word in enumerate("abcd")}))
 
     def only_first(number: int, keys: list[Any]) -> Any:
         answer = table.batch_get_item(RequestItems={"words": {"Keys": keys[:1]}})
         return {**answer, "UnprocessedKeys": {"words": {"Keys": keys[1:]}} if keys[1:] else {}}
 
-    client = FakeClient(table.attribute_of, only_first)
+    client = FakeDynamoDB(table.attribute_of, only_first)
     found = reading(client).lookup("abcd")
     assert [float(found[word][0]) for word in "abcd"] == [0, 1, 2, 3]  # type: ignore[index]
-    assert client.calls == [list("abcd"), list("bcd"), list("cd"), ["d"]]
+    assert client.reads == [list("abcd"), list("bcd"), list("cd"), ["d"]]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_that_passes_costs_a_try(fault: Any) -> None:
-    client = FakeClient(one_dimension({"a": 7}), lambda number, keys: fault(number, keys) if number <= 2 else None)
+    client = FakeDynamoDB(one_dimension({"a": 7}), lambda number, keys: fault(number, keys) if number <= 2 else None)
     assert reading(client).lookup(["a", "b"]) == {"a": np.float32(7), "b": None}
-    assert len(client.calls) == 3
+    assert len(client.reads) == 3
     assert client.closed == (2 if fault is timed_out else 0), "idle connections may be as dead as the one that failed"
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_word_that_cannot_be_read_is_an_error_and_never_unknown(fault: Any) -> None:
-    client = FakeClient(one_dimension({"a": 7}), fault)
+    client = FakeDynamoDB(one_dimension({"a": 7}), fault)
     vectors = reading(client)
     started = time.monotonic()
     with pytest.raises(VectorsUnavailableError, match="table words, 1 words to read: "):
         vectors.lookup(["a"], deadline=started + 0.5)
     assert 0.1 < time.monotonic() - started < 5
-    assert len(client.calls) > 1
-    client.fault = None
+    assert len(client.reads) > 1
+    client.fault = lambda number, keys: None
     assert vectors.lookup(["a"])["a"] == np.float32(7), "the failure must not have been remembered"
 
 
 def test_an_answer_that_does_not_come_is_given_up_at_the_deadline_and_the_next_request_works() -> None:
     over = threading.Event()
-    client = FakeClient(one_dimension({"a": 7}), lambda number, keys: over.wait(30) and None)
+    client = FakeDynamoDB(one_dimension({"a": 7}), lambda number, keys: over.wait(30) and None)
     vectors = reading(client)
     started = time.monotonic()
     with pytest.raises(VectorsUnavailableError, match="table words, 801 words to read: no answer in time"):
         vectors.lookup([f"w{number}" for number in range(801)], deadline=started + 0.2)  # more than there are threads
     assert time.monotonic() - started < 5
-    client.fault = None
+    client.fault = lambda number, keys: None
     assert vectors.lookup(["a"])["a"] == np.float32(7)
     over.set()
 
 
 def test_no_time_left_is_an_error_without_a_call() -> None:
-    client = FakeClient(one_dimension({"a": 7}))
+    client = FakeDynamoDB(one_dimension({"a": 7}))
     with pytest.raises(VectorsUnavailableError, match="table words, 1 words to read: no time left"):
         reading(client).lookup(["a"], deadline=time.monotonic())
-    assert client.calls == []
+    assert client.reads == []
 
 
 def test_without_a_deadline_a_lookup_is_patient_for_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     deadlines: list[float] = []
     monkeypatch.setattr(retries, "complete", lambda call, keys, deadline, **_: deadlines.append(deadline))
     before = time.monotonic()
-    reading(FakeClient(one_dimension({}))).lookup(["a"])
+    reading(FakeDynamoDB(one_dimension({}))).lookup(["a"])
     assert before + 10 <= deadlines[0] <= time.monotonic() + 10
 
 
@@ -172,31 +172,31 @@ def test_stale_credentials_are_replaced_by_a_new_client() -> None:
         answer: Any = {"Error": {"Code": "ExpiredTokenException", "Message": "old"}, "ResponseMetadata": {}}
         raise ClientError(answer, "BatchGetItem")
 
-    clients = [FakeClient(one_dimension({}), expired), FakeClient(one_dimension({"a": 7}))]
+    clients = [FakeDynamoDB(one_dimension({}), expired), FakeDynamoDB(one_dimension({"a": 7}))]
     fresh = iter(clients)
     vectors = WordVectors(lambda: next(fresh), "words", 1, cache_size=0)
     assert vectors.lookup(["a"])["a"] == np.float32(7)
-    assert [len(client.calls) for client in clients] == [1, 1]
+    assert [len(client.reads) for client in clients] == [1, 1]
 
 
 def test_cached_words_are_not_read_again_known_or_not() -> None:
-    client = FakeClient(one_dimension({"a": 1}))
+    client = FakeDynamoDB(one_dimension({"a": 1}))
     vectors = reading(client, cache_size=2)
     first = vectors.lookup(["a", "x"])
     assert vectors.lookup(["x", "a"]) == {"x": None, "a": first["a"]}
-    assert client.calls == [["a", "x"]]
+    assert client.reads == [["a", "x"]]
     vectors.lookup(["b"])  # "x" is the least recently used
     vectors.lookup(["a"])
-    assert client.calls == [["a", "x"], ["b"]]
+    assert client.reads == [["a", "x"], ["b"]]
     vectors.lookup(["x"])
-    assert client.calls == [["a", "x"], ["b"], ["x"]]
+    assert client.reads == [["a", "x"], ["b"], ["x"]]
 
 
 def test_a_word_uploaded_while_the_function_is_warm_is_known_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1e9]
     monkeypatch.setattr("inference.word_vectors.time.time", lambda: now[0])
     table = {"a": 1.0}
-    client = FakeClient(lambda word: one_dimension(table)(word))
+    client = FakeDynamoDB(lambda word: one_dimension(table)(word))
     vectors = reading(client)
     assert vectors.lookup(["a", "b"]) == {"a": 1, "b": None}
     table.update(a=2, b=3)
@@ -208,13 +208,13 @@ def test_a_word_uploaded_while_the_function_is_warm_is_known_after_a_minute(monk
     assert vectors.lookup(["a"]) == {"a": 1}
     now[0] += 1
     assert vectors.lookup(["a"]) == {"a": 2}
-    assert client.calls == [["a", "b"], ["b"], ["a"]]
+    assert client.reads == [["a", "b"], ["b"], ["a"]]
 
 
 def test_a_word_read_again_is_the_most_recently_used(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1e9]
     monkeypatch.setattr("inference.word_vectors.time.time", lambda: now[0])
-    client = FakeClient(one_dimension({}))
+    client = FakeDynamoDB(one_dimension({}))
     vectors = reading(client, cache_size=2)
     vectors.lookup(["a"])
     vectors.lookup(["b"])
@@ -222,15 +222,15 @@ def test_a_word_read_again_is_the_most_recently_used(monkeypatch: pytest.MonkeyP
     vectors.lookup(["a"])
     vectors.lookup(["c"])
     vectors.lookup(["a"])
-    assert client.calls == [["a"], ["b"], ["a"], ["c"]]
+    assert client.reads == [["a"], ["b"], ["a"], ["c"]]
 
 
 def test_without_a_cache_every_request_reads() -> None:
-    client = FakeClient(one_dimension({"a": 1}))
+    client = FakeDynamoDB(one_dimension({"a": 1}))
     vectors = reading(client, cache_size=0)
     for _ in range(2):
         assert vectors.lookup(["a"])["a"] == np.float32(1)
-    assert client.calls == [["a"], ["a"]]
+    assert client.reads == [["a"], ["a"]]
 
 
 def test_sentences_are_padded_and_unknown_words_are_zero() -> None:

@@ -19,7 +19,7 @@ def test_a_check_is_the_first_request_whose_words_all_have_vectors() -> None:
     check = make_check(KIM, committed(KIM), requests, VECTORS)
     assert check is not None
     assert check["request"] == {"input": "A good movie"}
-    ((rows, inputs),) = KIM.batches(committed(KIM), [["a", "good", "movie"]], VECTORS)
+    ((_, inputs),) = KIM.batches(committed(KIM), [["a", "good", "movie"]], VECTORS)
     np.testing.assert_allclose(check["logits"], committed(KIM).forward(inputs), atol=1e-4)
     assert all(value == round(value, 4) for value in check["logits"][0]), "the same file on every processor"
 
