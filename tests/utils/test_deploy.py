@@ -19,7 +19,14 @@ from toolkit.deployment.ministack_fixes import VERSION, check_version
 from utils import deploy
 
 S3 = "s3://bucket/stack/"
-DEPLOYED = Stack("UPDATE_COMPLETE", {}, {}, {"sm_cnn": f"{S3}sm", "kim_cnn": f"{S3}kim"}, {})
+DEPLOYED = Stack(
+    "models",
+    status="UPDATE_COMPLETE",
+    parameters={},
+    outputs={},
+    packages={"sm_cnn": f"{S3}sm", "kim_cnn": f"{S3}kim"},
+    tags={},
+)
 
 
 @pytest.fixture
