@@ -90,7 +90,7 @@ def test_parameters_that_can_not_be_meant_are_refused(given: dict[str, str], com
 
 def filled(packages: dict[str, str], given: dict[str, str]) -> dict[str, Any]:
     content = template.read()
-    template.fill(content, packages, template.parameter_values(content, {}, given))
+    template.fill(content, packages, template.parameter_values(content, {}, given), {})
     return content
 
 
