@@ -67,10 +67,10 @@ def handler(event, context):
 
 def under_traffic(url: str, work: Callable[[], Any]) -> tuple[Any, list[int]]:
     """Send requests with words that no cache has while `work` runs; return its result and their statuses."""
-    done = []
+    done: list[bool] = []
 
     def keep_calling(name: int) -> list[int]:
-        statuses = []
+        statuses: list[int] = []
         for number in itertools.count():
             if done:
                 return statuses
@@ -172,7 +172,8 @@ def test_rollback_goes_back_at_once_and_up_goes_forward(strict: StrictCloud, url
 def test_an_interrupted_up_goes_on_and_the_next_one_waits_for_its_end(
     strict: StrictCloud, url: str, tmp_path: Path
 ) -> None:
-    command = [sys.executable, DEPLOY, "up", "--stack", STACK, "--kim-cnn", unlike(strict, tmp_path, 5)]
+    package = str(unlike(strict, tmp_path, 5))
+    command = [sys.executable, str(DEPLOY), "up", "--stack", STACK, "--kim-cnn", package]
     with subprocess.Popen(
         command, env=strict.environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     ) as running:

@@ -269,7 +269,7 @@ def other_weights(run: Run) -> Path:
     bias = list(content["state_dict"])[-1]
     content["state_dict"][bias][0] += 0.5
     if "check" in content:
-        content["check"]["logits"][0] += 0.5
+        content["check"]["logits"][0][0] += 0.5  # of the first row, as each has the bias
     model, package = run.folder / "other.model", run.folder / "other.zip"
     write_model(model, **content)
     built_for = lambda_options(run.packages[run.runtime]["kim_cnn"])

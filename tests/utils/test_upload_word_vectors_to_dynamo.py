@@ -254,7 +254,7 @@ def test_ctrl_c_keeps_what_was_written(fake_dynamodb: FakeDynamoDB, state_folder
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    errors = process.communicate(timeout=10)[1]
+    errors = process.communicate(timeout=60)[1]
     assert "the same command goes on from here" in errors
     assert "Traceback" not in errors
     assert process.returncode == 130

@@ -1,0 +1,129 @@
+"""What is sent to CloudFormation is what is linted, each way its parameters can decide its conditions."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.aws_strict import rules
+from tests.aws_strict.call import Call, History
+from tests.aws_strict.templates import resolve, statements
+from tests.conftest import ROOT
+from toolkit.cli import CommandError
+from toolkit.deployment import template
+
+ALL = {"sm_cnn": "s3://packages/serverless-inference/sm", "kim_cnn": "s3://packages/serverless-inference/kim"}
+WAYS: dict[str, dict[str, str]] = {
+    "both models": {},
+    "one model": {"DeploySmCnn": "false"},
+    "the other, with a page and SnapStart": {"DeployKimCnn": "false", "Page": "true", "SnapStart": "on"},
+}
+
+
+def sent(values: dict[str, str]) -> dict[str, Any]:
+    """Return the template as utils/deploy.py hands it over and SAM CLI sends it, which puts code into a bucket."""
+    content = template.read()
+    filled = template.parameter_values(content, {}, values)
+    packages = {m: uri for m, uri in ALL.items() if filled[f"Deploy{template.MODELS[m]}"] == "true"}
+    template.fill(content, packages, filled, {"kim_cnn": {"word-vectors", "table-before"}})
+    content["Resources"]["FirstRequestFunction"]["Properties"]["Code"] = {"S3Bucket": "packages", "S3Key": "first"}
+    return content
+
+
+def lint(text: str, file: Path) -> None:
+    file.write_text(text)
+    program = str(Path(sys.executable).parent / "cfn-lint")
+    command = [program, "--regions", "us-east-1", "eu-central-1", "--template", str(file)]
+    ran = subprocess.run(command, text=True, capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_sent_passes_lint_with_its_conditions_decided(tmp_path: Path, way: str) -> None:
+    content = sent(WAYS[way])
+    lint(json.dumps(resolve(content, WAYS[way])), tmp_path / "template.json")
+    for statement in statements(resolve(content, WAYS[way])):
+        assert statement.get("Resource") != [], "IAM refuses a statement without a resource"
+
+
+def test_what_is_sent_passes_lint_as_it_is(tmp_path: Path) -> None:
+    lint(json.dumps(sent({})), tmp_path / "template.json")
+    assert len(json.dumps(sent({}), indent=2)) < 51_200
+
+
+def test_a_stack_without_a_model_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(CommandError, match="neither model"):
+        sent({"DeploySmCnn": "false", "DeployKimCnn": "false"})
+
+
+def test_a_group_that_api_gateway_logs_to_has_a_vended_name() -> None:
+    """Any other makes API Gateway write it into a policy of the account that ends at 5,120 characters."""
+    resources = template.read()["Resources"]
+    stages = [item["Properties"] for item in resources.values() if item["Type"] == "AWS::ApiGatewayV2::Stage"]
+    for stage in stages:
+        group = resources[stage["AccessLogSettings"]["DestinationArn"]["Fn::GetAtt"][0]]
+        assert group["Properties"]["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/")
+
+
+def test_the_tables_of_the_versions_before_stay_readable() -> None:
+    (statement,) = sent({})["Resources"]["KimCnnReads"]["Properties"]["PolicyDocument"]["Statement"]
+    assert [resource["Fn::Sub"].rpartition("/")[2] for resource in statement["Resource"]] == [
+        "${KimCnnTable}",
+        "table-before",
+    ]
+
+
+def test_only_parameters_that_functions_have_make_another_release() -> None:
+    values = template.parameter_values(template.read(), {}, {})
+    release = template.release(values)
+    for name in template.NOT_OF_FUNCTIONS:
+        assert template.release({**values, name: "other"}) == release
+    for name in ("Release", "KimCnnTable", "Memory"):
+        assert template.release({**values, name: "other"}) != release
+
+
+# The rules about templates, each shown to refuse what it is about
+
+
+def refusal(rule: rules.Rule, body: str, **fields: str) -> str | None:
+    form = {"Action": "CreateChangeSet", "StackName": "s", "TemplateBody": body, **fields}
+    credential = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/cloudformation/aws4_request, Signature=0"
+    call = Call("POST", "/", {"authorization": credential}, b"")
+    call.operation, call.fields = form["Action"], form
+    answer = rule(call, History(), lambda service: None)
+    return answer.content.decode() if answer else None
+
+
+@pytest.mark.parametrize(
+    ("rule", "body", "complaint"),
+    [
+        (rules.yaml_that_cloudformation_does_not_read, "a: &x 1\nb: *x\n", "YAML aliases are not allowed"),
+        (rules.yaml_that_cloudformation_does_not_read, "a: {<<: {b: 1}}\n", "hash merges"),
+        (rules.yaml_that_cloudformation_does_not_read, "a: !!binary aGk=\n", "unsupported tag binary"),
+        (rules.template_too_long, "#" * 51_201, "51200"),
+        (rules.code_on_a_local_path, (ROOT / "template.yaml").read_text(), "is not a valid S3 Uri"),
+        (
+            rules.policy_without_a_resource,
+            "Conditions: {Never: !Equals [a, b]}\n"
+            "Resources: {R: {Type: 'AWS::IAM::Role', Properties: {Policies: [{PolicyDocument: {Statement: "
+            "[{Action: a, Resource: [!If [Never, b, !Ref 'AWS::NoValue']]}]}}]}}}\n",
+            "must contain resources",
+        ),
+    ],
+)
+def test_a_rule_refuses_what_cloudformation_refuses(rule: rules.Rule, body: str, complaint: str) -> None:
+    assert complaint in (refusal(rule, body) or "")
+
+
+@pytest.mark.parametrize("rule", rules.RULES[:4])
+def test_no_rule_about_templates_objects_to_what_is_sent(rule: rules.Rule) -> None:
+    assert refusal(rule, json.dumps(sent({}))) is None
+
+
+def test_the_template_itself_has_no_alias_either() -> None:
+    tokens = list(yaml.scan((ROOT / "template.yaml").read_text()))
+    assert not [token for token in tokens if isinstance(token, (yaml.AliasToken, yaml.AnchorToken))]
