@@ -19,7 +19,14 @@ from toolkit.deployment.ministack_fixes import VERSION, check_version
 from utils import deploy
 
 S3 = "s3://bucket/stack/"
-DEPLOYED = Stack("UPDATE_COMPLETE", {}, {}, {"sm_cnn": f"{S3}sm", "kim_cnn": f"{S3}kim"}, {})
+DEPLOYED = Stack(
+    "models",
+    status="UPDATE_COMPLETE",
+    parameters={},
+    outputs={},
+    packages={"sm_cnn": f"{S3}sm", "kim_cnn": f"{S3}kim"},
+    tags={},
+)
 
 
 @pytest.fixture
@@ -83,7 +90,7 @@ def test_parameters_that_can_not_be_meant_are_refused(given: dict[str, str], com
 
 def filled(packages: dict[str, str], given: dict[str, str]) -> dict[str, Any]:
     content = template.read()
-    template.fill(content, packages, template.parameter_values(content, {}, given))
+    template.fill(content, packages, template.parameter_values(content, {}, given), {})
     return content
 
 
