@@ -79,9 +79,7 @@ def test_everything_with_the_name_of_a_run_goes_and_everything_else_stays(sessio
 def test_what_a_listing_does_not_show_yet_is_removed_by_the_journal(session: boto3.Session) -> None:
     session.client("dynamodb").create_table(TableName=f"{RUN}-words", **TABLE)
     with patch.object(cleaning, "left", return_value=[]):
-        clean(
-            session, [Made("table", f"{RUN}-words"), Made("bucket", f"{RUN}-never-made"), Made("stack", RUN)], pause=0
-        )
+        clean(session, [Made("table", f"{RUN}-words"), Made("bucket", f"{RUN}-never-made")], pause=0)
     assert session.client("dynamodb").list_tables()["TableNames"] == []
 
 
@@ -89,7 +87,8 @@ class Stacks:
     """A stack in a state that no emulator brings about."""
 
     def __init__(self, *states: str) -> None:
-        self.states, self.deleted = list(states), []
+        self.states = list(states)
+        self.deleted: list[dict[str, Any]] = []
 
     def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803
         return {"Stacks": [{"StackStatus": self.states.pop(0) if len(self.states) > 1 else self.states[0]}]}
