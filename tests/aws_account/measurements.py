@@ -45,8 +45,8 @@ def spread(milliseconds: Iterable[float]) -> dict[str, float]:
     values = np.array(list(milliseconds))
     if not len(values):
         return {}
-    median, high = np.percentile(values, (50, 95))
-    return {"n": len(values), "p50": round(median, 2), "p95": round(high, 2), "max": round(values.max(), 2)}
+    median, high, most = (round(float(value), 2) for value in np.percentile(values, (50, 95, 100)))
+    return {"n": len(values), "p50": median, "p95": high, "max": most}
 
 
 def of_package(found: list[Report], client: dict[str, list[float]], function: dict[str, list[float]]) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def of_package(found: list[Report], client: dict[str, list[float]], function: di
     return {
         "init_ms": spread(report.init for report in found if report.init is not None),
         "restore_ms": spread(report.restore for report in found if report.restore is not None),
-        "max_memory_mb": max((report.memory for report in found), default=None),
+        "max_memory_mb": max((report.memory for report in found), default=0),
         "duration_ms": spread(report.duration for report in found if report.init is None and report.restore is None),
         **{f"client_{kind}_ms": spread(values) for kind, values in client.items()},
         **{f"function_{kind}_ms": spread(values) for kind, values in function.items()},

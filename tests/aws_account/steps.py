@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from tests.aws_account import measurements
 from tests.aws_account.story import (
+    LOGITS,
     REQUESTS,
     ROOT,
     SAMPLE,
@@ -104,15 +105,20 @@ def vectors(run: Run) -> None:
 def first(run: Run) -> None:
     """Deploy both models, compare their answers with the checkout's, and try the API's errors and headers."""
     run.journal.note("stack", run.name)
-    run.expected = {model: checkout_logits(model, run.table("words")) for model in REQUESTS}
-    parameters = [f"SmCnnTable={run.table('words')}", f"KimCnnTable={run.table('words')}", "LogRetention=1"]
-    parameters += lambda_options(run.packages[run.runtime]["kim_cnn"])
-    run.deploy("up", *run.package_options(run.runtime), *(f"--parameter={each}" for each in parameters))
-    run.check_answers()
+    run.expected = checkout_logits(run.table("words"))
+    deploy_afresh(run)
     check_errors(run)
     check_cors(run)
     measure(run, run.runtime)
     check_access_log(run)
+
+
+def deploy_afresh(run: Run) -> None:
+    """Deploy both models, where there is no stack, and check their answers."""
+    parameters = [f"SmCnnTable={run.table('words')}", f"KimCnnTable={run.table('words')}", "LogRetention=1"]
+    parameters += lambda_options(run.packages[run.runtime]["kim_cnn"])
+    run.deploy("up", *run.package_options(run.runtime), *(f"--parameter={each}" for each in parameters))
+    run.check_answers()
 
 
 def lambda_options(package: Path) -> list[str]:
@@ -126,17 +132,19 @@ def lambda_options(package: Path) -> list[str]:
     return []
 
 
-def checkout_logits(model: str, table: str) -> list[Any]:
-    """Return the logits that this checkout answers the sample request with, its words read from the table."""
-    handler = {"sm_cnn": "sm_handler", "kim_cnn": "kim_handler"}[model]
-    code = f"import json, {handler} as it; print(json.dumps(it.handler({REQUESTS[model]!r}, None)))"
+def checkout_logits(table: str) -> dict[str, list[Any]]:
+    """Return the logits that this checkout gives the sample requests, by model, with the vectors of the table."""
+    code = f"""
+import json, sm_handler, kim_handler
+handlers = {{"sm_cnn": sm_handler.handler, "kim_cnn": kim_handler.handler}}
+print(json.dumps({{model: handlers[model](fields, None)["body"] for model, fields in {REQUESTS!r}.items()}}))
+"""
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "WORD_VECTORS_TABLE": table},
         check=True, text=True, stdout=subprocess.PIPE,
     )  # fmt: skip
-    answer = json.loads(json.loads(ran.stdout.splitlines()[-1])["body"])
-    logits: list[Any] = answer["score" if model == "sm_cnn" else "output"]
-    return logits
+    bodies = json.loads(ran.stdout.splitlines()[-1])
+    return {model: json.loads(body)[LOGITS[model]] for model, body in bodies.items()}
 
 
 def check_errors(run: Run) -> None:
@@ -405,17 +413,19 @@ def snapstart(run: Run) -> None:
 
 @step()
 def down(run: Run) -> None:
-    """Remove the stack, twice; deploy again at once, and remove that."""
+    """Remove the stack, twice; the tables stay."""
     run.deploy("down", "--yes")
     run.check(run.status() is None, f"the stack is {run.status()}")
-    run.deploy("down", "--yes")
-    parameters = [f"SmCnnTable={run.table('words')}", f"KimCnnTable={run.table('words')}", "LogRetention=1"]
-    parameters += lambda_options(run.packages[run.runtime]["kim_cnn"])
-    run.deploy("up", *run.package_options(run.runtime), *(f"--parameter={each}" for each in parameters))
-    run.check_answers()
     run.deploy("down", "--yes")
     objects = run.client("s3").list_objects_v2(Bucket=run.files).get("Contents", [])
     run.check(not objects, f"down leaves {[each['Key'] for each in objects]} in the bucket")
     for name in ("words", "imported"):
         status = run.client("dynamodb").describe_table(TableName=run.table(name))["Table"]["TableStatus"]
         run.check(status == "ACTIVE", f"after down, table {name} is {status}")
+
+
+@step()
+def again(run: Run) -> None:
+    """Deploy again soon after the stack was removed, and remove that."""
+    deploy_afresh(run)
+    run.deploy("down", "--yes")

@@ -31,6 +31,14 @@ FEW = "vectors,first,down"  # steps
 CALLS = size(250, 900)  # of AWS by the steps and the commands that they run, about
 KILLS = ["KILL", "KILL ALL", "INT", "TERM"]
 POLICY = ROOT / "docs/deployer-policy.json"
+OF_THE_EMULATOR = [  # it does not find the table in some requests, and gives log groups names of another form
+    {
+        "Effect": "Allow",
+        "Action": ["dynamodb:ImportTable", "dynamodb:DescribeImport", "dynamodb:TagResource"],
+        "Resource": "*",
+    },
+    {"Effect": "Allow", "Action": "logs:*", "Resource": "arn:aws:logs:*:*:log-group:/aws/cloudformation/si-test-*"},
+]
 
 
 class Account:
@@ -80,9 +88,7 @@ def test_a_run_with_the_permissions_of_the_policy_passes_and_leaves_nothing(tmp_
     with local_cloud(free_port(), tmp_path / "cloud.log") as environment:
         iam = boto3.client("iam", endpoint_url=environment["AWS_ENDPOINT_URL"])
         policy = json.loads(POLICY.read_text())
-        # The emulator does not find the table in these requests. AWS does: its reference limits all to tables.
-        denied = ["dynamodb:ImportTable", "dynamodb:DescribeImport", "dynamodb:TagResource"]
-        policy["Statement"].append({"Effect": "Allow", "Action": denied, "Resource": "*"})
+        policy["Statement"] += OF_THE_EMULATOR
         arn = iam.create_policy(PolicyName="deployer", PolicyDocument=json.dumps(policy))["Policy"]["Arn"]
         iam.create_user(UserName="deployer")
         iam.attach_user_policy(UserName="deployer", PolicyArn=arn)
@@ -95,7 +101,7 @@ def test_a_run_with_the_permissions_of_the_policy_passes_and_leaves_nothing(tmp_
         assert account.journals() == []
         report = json.loads((tmp_path / "test_aws.json").read_text())
         assert {step["outcome"] for step in report["steps"]} <= {"passed", "skipped"}
-        assert report["measurements"]["none"]["max_memory_mb"] > 0
+        assert report["measurements"]["none"]["duration_ms"]["p50"] > 0
         assert "| none |" in (tmp_path / "test_aws.md").read_text()
 
 
@@ -133,7 +139,8 @@ def test_after_a_kill_the_clean_up_leaves_the_account_empty(
     aws, environment = strict
     chance = random.Random(seed)
     kind, at, lost = KILLS[seed % len(KILLS)], chance.randrange(5, CALLS), chance.random() < 0.5
-    account, process = Account(environment, tmp_path, aws), []
+    account = Account(environment, tmp_path, aws)
+    process: list[subprocess.Popen[str]] = []
     aws.rules.insert(0, rule := killer(process, kind, at, lost))
     try:
         process.append(account.start("run", *account.steps()))
