@@ -38,7 +38,7 @@ ANSWERS = [
 @pytest.fixture(scope="module")
 def urls(cloud: Cloud) -> Iterator[dict[str, str]]:
     """Both committed models deployed."""
-    names: list[str | Path] = ["--stack", "evaluation", "--bucket", "evaluation-packages"]
+    names: list[str | Path] = ["--stack", "evaluation"]
     packages: list[str | Path] = ["--sm-cnn", cloud.packages["sm_cnn"], "--kim-cnn", cloud.packages["kim_cnn"]]
     ran = cloud.run(ROOT / "utils/deploy.py", "up", *names, *packages)
     yield dict(line.split(" ") for line in ran.stdout.splitlines())
