@@ -60,6 +60,21 @@ def fix_conditions() -> None:
         module._evaluate_conditions = with_region
 
 
+def fix_changes() -> None:
+    """Count a resource as added or removed when its condition changes, as AWS does; here that was no change."""
+    from ministack.services.cloudformation import changesets
+
+    resolve = changesets._resolve_props_for_diff
+
+    def resolve_of_true_conditions(template: dict[str, Any], params: dict[str, Any], *rest: Any) -> Any:
+        true = changesets._evaluate_conditions(template, params)
+        resources = template.get("Resources", {}).items()
+        here = {name: each for name, each in resources if "Condition" not in each or true.get(each["Condition"])}
+        return resolve({**template, "Resources": here}, params, *rest)
+
+    changesets._resolve_props_for_diff = resolve_of_true_conditions
+
+
 def fix_transform() -> None:
     """Hand the values of parameters to the SAM transform, as AWS does; here a `Ref` in AutoPublishCodeSha256 stayed."""
     from ministack.services.cloudformation import changesets, engine, handlers
@@ -101,7 +116,7 @@ def fix_deletion() -> None:
 def main() -> None:
     """Run the emulator in this process."""
     check_version(importlib.metadata.version("ministack"))
-    for fix in (fix_api, fix_conditions, fix_transform, fix_deletion):
+    for fix in (fix_api, fix_conditions, fix_changes, fix_transform, fix_deletion):
         fix()
     from ministack.app import main as run
 
