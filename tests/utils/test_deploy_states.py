@@ -9,8 +9,9 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from toolkit.cli import CommandError
-from toolkit.deployment import deployed
+from toolkit.deployment import deployed, page, update
 from toolkit.deployment.deployed import Stack
+from toolkit.deployment.sam import Sam
 from utils import deploy
 
 OPTIONS = argparse.Namespace(stack="s", bucket=None, region=None, profile=None)
@@ -20,7 +21,7 @@ def test_a_table_whose_settings_change_can_be_read() -> None:
     client = boto3.client("dynamodb")
     with Stubber(client) as stub:
         stub.add_response("describe_table", {"Table": {"TableStatus": "UPDATING"}}, {"TableName": "t"})
-        deploy.check_tables(client, {"t"})
+        update.check_tables(client, {"t"})
 
 
 @pytest.mark.parametrize(
@@ -48,14 +49,14 @@ class States:
         self.done: list[str] = []
         monkeypatch.setattr(deployed, "find", lambda client, name: self._next())
         monkeypatch.setattr(deployed, "continue_rollback", self._continue)
-        monkeypatch.setattr(deploy, "sam", self._sam)
+        monkeypatch.setattr(Sam, "delete", self._delete)
 
     def _continue(self, client: Any, name: str) -> Stack | None:
         self.done.append("continue")
         return self._next()
 
-    def _sam(self, options: argparse.Namespace, command: str, *more: str) -> bool:
-        self.done.append(command)
+    def _delete(self) -> bool:
+        self.done.append("delete")
         return True
 
     def _next(self) -> Stack | None:
@@ -66,7 +67,7 @@ class States:
 @pytest.mark.parametrize("status", ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])
 def test_a_whole_stack_is_updated(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
     states = States(monkeypatch, status)
-    stack = deploy.usable(None, OPTIONS)
+    stack = update.usable(None, Sam("s"))
     assert stack and stack.status == status
     assert states.done == []
 
@@ -74,26 +75,26 @@ def test_a_whole_stack_is_updated(monkeypatch: pytest.MonkeyPatch, status: str) 
 @pytest.mark.parametrize("status", [None, "REVIEW_IN_PROGRESS"])
 def test_a_stack_that_has_nothing_yet_is_made(monkeypatch: pytest.MonkeyPatch, status: str | None) -> None:
     states = States(monkeypatch, status)
-    assert deploy.usable(None, OPTIONS) is None
+    assert update.usable(None, Sam("s")) is None
     assert states.done == []
 
 
 @pytest.mark.parametrize("status", ["CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"])
 def test_what_a_first_deployment_left_is_removed(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
     states = States(monkeypatch, status, None)
-    assert deploy.usable(None, OPTIONS) is None
+    assert update.usable(None, Sam("s")) is None
     assert states.done == ["delete"]
 
 
 def test_what_can_not_be_removed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     States(monkeypatch, "ROLLBACK_FAILED", "DELETE_FAILED")
     with pytest.raises(CommandError, match="can't be removed"):
-        deploy.usable(None, OPTIONS)
+        update.usable(None, Sam("s"))
 
 
 def test_a_rollback_that_failed_is_continued(monkeypatch: pytest.MonkeyPatch) -> None:
     states = States(monkeypatch, "UPDATE_ROLLBACK_FAILED", "UPDATE_ROLLBACK_COMPLETE")
-    stack = deploy.usable(None, OPTIONS)
+    stack = update.usable(None, Sam("s"))
     assert stack and stack.status == "UPDATE_ROLLBACK_COMPLETE"
     assert states.done == ["continue"]
 
@@ -111,7 +112,7 @@ def test_a_stack_in_another_state_says_what_helps(
 ) -> None:
     States(monkeypatch, *statuses)
     with pytest.raises(CommandError, match=help):
-        deploy.usable(None, OPTIONS)
+        update.usable(None, Sam("s"))
 
 
 def test_down_removes_a_stack_that_was_never_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,5 +136,5 @@ def test_the_page_of_a_bucket_with_versions_is_cleared_whole() -> None:
         stub.add_response("list_object_versions", versions)
         for key, version in (("index.html", "v"), ("old", "m")):
             stub.add_response("delete_object", {}, {"Bucket": "b", "Key": key, "VersionId": version})
-        deploy.page.clear(client, "b")
+        page.clear(client, "b")
         stub.assert_no_pending_responses()
