@@ -18,56 +18,30 @@ Example:
 """
 
 import argparse
-import json
-import os
-import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 import zipfile
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
 
 from toolkit.cli import CommandError, log, run
-from toolkit.deployment import deployed, page, template, versions
+from toolkit.deployment import deployed, page, versions
 from toolkit.deployment.deployed import Stack
+from toolkit.deployment.sam import Sam
 from toolkit.deployment.template import MODELS, ROOT
+from toolkit.deployment.update import now, update, usable
 
 Options = argparse.Namespace
 ROUTES_SECONDS = 30  # API Gateway takes its routes into service a little after CloudFormation has made them
 
 
-def sam(options: Options, command: str, *arguments: str) -> bool:
-    """Run a command of SAM CLI on the stack, its output on stderr; return whether it succeeded."""
-    prefix = f"{options.stack}/packages"  # `sam delete` removes all below it
-    line = ["sam", command, f"--stack-name={options.stack}", f"--s3-prefix={prefix}", *arguments]
-    line += [f"--{name}={value}" for name in ("region", "profile") if (value := getattr(options, name))]
-    line += [f"--s3-bucket={options.bucket}"] if options.bucket else []
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # .venv may not be activated
-    environment = {**os.environ, "PATH": path, "SAM_CLI_TELEMETRY": "0"}
-    try:
-        return subprocess.run(line, env=environment, stdout=sys.stderr, check=False).returncode == 0
-    except FileNotFoundError:
-        raise CommandError(
-            "no sam on PATH; `make .venv/installed` installs it, so does pip install aws-sam-cli"
-        ) from None
-
-
-def check_tables(dynamodb: Any, tables: set[str]) -> None:
-    """Raise CommandError for a table that can't be read yet: the first request would fail, and undo the deployment."""
-    for table in sorted(tables):
-        try:
-            status = dynamodb.describe_table(TableName=table)["Table"]["TableStatus"]
-        except dynamodb.exceptions.ResourceNotFoundException:
-            raise CommandError(f"no table {table} here; upload word vectors to it first") from None
-        if status not in ("ACTIVE", "UPDATING"):
-            raise CommandError(f"table {table} is {status}; run this again when it is ACTIVE")
+def sam_of(options: Options) -> Sam:
+    """Return SAM CLI for the stack that the command line names."""
+    return Sam(options.stack, options.bucket, options.region, options.profile)
 
 
 def choose_packages(options: Options, stack: Stack | None) -> dict[str, str]:
@@ -99,95 +73,19 @@ def check_bucket(session: boto3.Session, bucket: str) -> None:
         ) from None
 
 
-def usable(client: Any, options: Options) -> Stack | None:
-    """Return the stack in a state that CloudFormation updates, None when it has to be made; CommandError if neither."""
-    stack = deployed.find(client, options.stack)
-    if stack and stack.status == "UPDATE_ROLLBACK_FAILED":
-        stack = deployed.continue_rollback(client, options.stack)
-    if stack is None or stack.status == "REVIEW_IN_PROGRESS":
-        return None
-    if stack.status in ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"):
-        log(f"{options.stack}: its first deployment failed ({stack.status}); removing what it left")
-        if not sam(options, "delete", "--no-prompts") or deployed.find(client, options.stack):
-            raise CommandError(f"stack {options.stack} can't be removed; see its events, then run `down` again")
-        return None
-    if stack.status == "UPDATE_FAILED":  # only where somebody has disabled the rollback
-        command = f"aws cloudformation rollback-stack --stack-name {options.stack}"
-        raise CommandError(f"stack {options.stack} is UPDATE_FAILED; run `{command}` first")
-    if not stack.status.endswith("_COMPLETE"):
-        raise CommandError(f"stack {options.stack} is {stack.status}; see its events, then run `down`")
-    return stack
-
-
 def up(session: boto3.Session, options: Options) -> Stack:
     """Create or update the stack and return it; raise CommandError with the reason when that fails."""
     if options.bucket:
         check_bucket(session, options.bucket)
-    stack = usable(deployed.cloudformation(session), options)
+    stack = usable(deployed.cloudformation(session), sam_of(options))
     sent = choose_packages(options, stack)
     packages = {**(stack.packages if stack else {}), **sent}
     given = {f"Deploy{MODELS[model]}": "true" for model in sent}
     given |= {f"Deploy{MODELS[model]}": "false" for model in MODELS.keys() - packages.keys()}
     # Lambda would not publish what a deployment that failed has published already.
     if options.renew or (stack and stack.status == "UPDATE_ROLLBACK_COMPLETE"):
-        given["Release"] = _now()
-    return deploy(session, options, stack, packages, given | dict(options.parameter))
-
-
-def deploy(
-    session: boto3.Session, options: Options, stack: Stack | None, packages: dict[str, str], given: dict[str, str]
-) -> Stack:
-    """Run `sam deploy` with the packages (model: path or S3 URI) and the parameters that are given; return the stack.
-
-    Raises CommandError with the reason when that fails. A version that `rollback` chose serves on in that case, too.
-    """
-    client, lambdas = deployed.cloudformation(session), session.client("lambda")
-    content = template.read()
-    values = template.parameter_values(content, stack.parameters if stack else {}, given)
-    check_tables(session.client("dynamodb"), template.tables(values))
-    functions = deployed.functions(client, options.stack) if stack else {}
-    live = {model: versions.named(lambdas, function) for model, function in functions.items()}
-    tables = {model: versions.tables(lambdas, function) for model, function in functions.items()}
-    template.fill(content, packages, values, tables)
-    seen = next((event["EventId"] for event in deployed.events(client, options.stack)), None)
-    done = _sam_deploy(options, content, values, (stack.tags if stack else {}) | dict(options.tag))
-    changed = deployed.find(client, options.stack)
-    if changed and changed.status == "UPDATE_ROLLBACK_FAILED":
-        changed = deployed.continue_rollback(client, options.stack)
-    deployment = _now()
-    for model, function in deployed.functions(client, options.stack).items():
-        before = live.get(model)
-        if not done and before and versions.named(lambdas, function) != before:
-            versions.go_back(lambdas, function, before)
-        versions.remember(lambdas, function, before, deployment)
-    if done and changed:
-        return changed
-    reason = deployed.first_failure(deployed.events(client, options.stack), seen)
-    reason = reason or deployed.failed_validation(client, options.stack)
-    if reason is None or changed is None:
-        raise CommandError("sam deploy failed; its message is above")
-    if values["SnapStart"] == "on" and "did not stabilize" in reason:
-        reason += " (deploy once with --parameter SnapStart=off to see why)"
-    kept = "the previous version keeps serving" if "UPDATE" in changed.status else "nothing was left running"
-    raise CommandError(f"{reason}; {kept}")
-
-
-def _sam_deploy(options: Options, content: dict[str, Any], values: dict[str, str], tags: dict[str, str]) -> bool:
-    # In a bucket of the user's choice, others may have put something else under the name of a package.
-    bucket = "--force-upload" if options.bucket else "--resolve-s3"
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(content, file)
-        file.flush()
-        return sam(
-            options, "deploy", f"--template-file={file.name}", bucket,
-            "--capabilities=CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
-            "--parameter-overrides", *(f"{name}={json.dumps(value)}" for name, value in values.items()),
-            *(["--tags", *(f"{name}={json.dumps(value)}" for name, value in tags.items())] if tags else []),
-        )  # fmt: skip
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        given["Release"] = now()
+    return update(session, sam_of(options), stack, packages, given | dict(options.parameter), dict(options.tag))
 
 
 def put_page(session: boto3.Session, options: Options, stack: Stack) -> None:
@@ -197,7 +95,7 @@ def put_page(session: boto3.Session, options: Options, stack: Stack) -> None:
     """
     if "PageBucket" not in stack.outputs:
         try:
-            stack = deploy(session, options, stack, stack.packages, {"Page": "true"})
+            stack = update(session, sam_of(options), stack, stack.packages, {"Page": "true"}, {})
         except CommandError as error:
             raise CommandError(f"the API is there, the page is not: {error}") from None
     api = (stack.outputs.get("KimCnnUrl") or stack.outputs["SmCnnUrl"]).rpartition("/")[0]
@@ -275,7 +173,7 @@ def down(session: boto3.Session, options: Options) -> None:
     else:
         if bucket := stack.outputs.get("PageBucket"):
             page.clear(session.client("s3"), bucket)
-        if not sam(options, "delete", "--no-prompts"):
+        if not sam_of(options).delete():
             raise CommandError("sam delete failed; its message is above")
 
 

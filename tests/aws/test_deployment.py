@@ -16,7 +16,7 @@ import pytest
 
 from tests.aws.conftest import StrictCloud
 from tests.conftest import ROOT
-from tests.test_end_to_end import SENTENCE, call, printed
+from tests.test_end_to_end import SENTENCE, call, make_table, printed
 
 DEPLOY = ROOT / "utils/deploy.py"
 STACK = "strict"
@@ -122,22 +122,34 @@ def test_a_package_that_does_not_start_leaves_a_stack_that_can_be_updated(
     assert output(url) == 1
 
 
+READER = """
+import os
+import boto3
+from botocore.exceptions import ClientError
+
+def handler(event, context):
+    wanted = {os.environ["WORD_VECTORS_TABLE"]: {"Keys": [{"word": {"S": "good"}}]}}
+    try:
+        boto3.client("dynamodb").batch_get_item(RequestItems=wanted)
+    except ClientError as error:
+        return {"statusCode": 500, "body": str(error)}
+    return {"statusCode": 200, "body": "{}"}
+"""
+
+
 def test_a_rollback_asks_nothing_of_the_version_that_was_live(strict: StrictCloud, url: str, tmp_path: Path) -> None:
     """It could not answer any more: its table is gone."""
-    strict.run(
-        ROOT / "utils/upload_word_vectors_to_dynamo.py",
-        ROOT / "data/glove.6B.50d.sample.txt.gz", "passing", "--create-table",
-    )  # fmt: skip
-    deploy(strict, "up", "--parameter", "KimCnnTable=passing")
-    strict.aws.client("dynamodb").update_table(TableName="passing", DeletionProtectionEnabled=False)
-    strict.aws.client("dynamodb").delete_table(TableName="passing")
-    broken = tmp_path / "broken.zip"
-    with zipfile.ZipFile(broken, "w") as package:
-        package.writestr("kim_handler.py", "import a_library_that_was_left_out")
+    tables = make_table(strict, "passing")
+    reader, broken = tmp_path / "reader.zip", tmp_path / "broken.zip"
+    for path, handler in ((reader, READER), (broken, "import a_library_that_was_left_out")):
+        with zipfile.ZipFile(path, "w") as package:
+            package.writestr("kim_handler.py", handler)
+    deploy(strict, "up", "--kim-cnn", reader, "--parameter", "KimCnnTable=passing")
+    tables.delete_table(TableName="passing")
     ran = deploy(strict, "up", "--kim-cnn", broken, "--parameter", "KimCnnTable=word-vectors", check=False)
     assert ran.returncode == 1
     assert status(strict) == "UPDATE_ROLLBACK_COMPLETE"
-    deploy(strict, "up", "--parameter", "KimCnnTable=word-vectors")
+    deploy(strict, "up", "--kim-cnn", strict.packages["kim_cnn"], "--parameter", "KimCnnTable=word-vectors")
     assert call(url, SENTENCE)[0] == 200
 
 

@@ -58,6 +58,7 @@ LISTINGS: dict[str, Names] = {
     "function": _listing("lambda", "list_functions", "Functions", "FunctionName"),
     "api": _listing("apigatewayv2", "get_apis", "Items", "Name"),
     "role": _listing("iam", "list_roles", "Roles", "RoleName"),
+    "policy": _listing("iam", "list_policies", "Policies", "PolicyName", Scope="Local"),
     "table": _listing("dynamodb", "list_tables", "TableNames", ""),
     "bucket": _buckets,
     "log group": _listing(
@@ -146,7 +147,20 @@ def _remove_role(session: boto3.Session, name: str) -> None:
     iam = client(session, "iam")
     for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
         iam.delete_role_policy(RoleName=name, PolicyName=policy)
+    for attached in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=name, PolicyArn=attached["PolicyArn"])
     iam.delete_role(RoleName=name)
+
+
+def _remove_policy(session: boto3.Session, name: str) -> None:
+    iam = client(session, "iam")
+    for page in iam.get_paginator("list_policies").paginate(Scope="Local"):
+        for policy in page["Policies"]:
+            if policy["PolicyName"] == name:
+                for version in iam.list_policy_versions(PolicyArn=policy["Arn"])["Versions"]:
+                    if not version["IsDefaultVersion"]:
+                        iam.delete_policy_version(PolicyArn=policy["Arn"], VersionId=version["VersionId"])
+                iam.delete_policy(PolicyArn=policy["Arn"])
 
 
 def _remove_table(session: boto3.Session, name: str) -> str:
@@ -184,6 +198,7 @@ REMOVERS: dict[str, Callable[[boto3.Session, str], str | None]] = {
     "function": _remove_function,
     "api": _remove_api,
     "role": _remove_role,
+    "policy": _remove_policy,
     "table": _remove_table,
     "bucket": _remove_bucket,
     "log group": _remove_log_group,

@@ -154,7 +154,7 @@ def main() -> int:
             log(f"something may be left; {CLEAN.format(account=account)} removes it")
             raise
         journal.remove()
-        log("nothing is left of the run: no stack, function, API, role, table, bucket or log group")
+        log("nothing is left of the run: no stack, function, API, role, policy, table, bucket or log group")
     print(options.output / "test_aws.md")
     failed = [step["name"] for step in report["steps"] if step["outcome"] == "failed"]
     log(f"failed: {', '.join(failed)}" if failed else "no step failed")

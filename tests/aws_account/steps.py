@@ -28,8 +28,8 @@ from tests.aws_account.story import (
     waited_for,
 )
 
-COLD, WARM = 10, 40  # requests that measure a package: at once, and one after another of each kind
-FEW = 2  # of them in a rehearsal, as the processors here are no measure
+COLD, WARM = 8, 40  # requests that measure a package: at once, and one after another of each kind
+FEW = 1  # of them in a rehearsal, as the processors here are no measure
 UPLOAD = ROOT / "utils/upload_word_vectors_to_dynamo.py"
 ORIGIN = {"Origin": "https://example.org"}
 
@@ -294,8 +294,10 @@ def other_weights(run: Run) -> Path:
 
 @step()
 def rollback(run: Run) -> None:
-    """Go back to the version before: the old weights answer."""
+    """Go back to the version before: the old weights answer; then forward again, with their package."""
     run.deploy("rollback")
+    run.check_answers()
+    run.deploy("up", *run.package_options(run.runtime, "kim_cnn"))
     run.check_answers()
 
 
@@ -414,6 +416,8 @@ def snapstart(run: Run) -> None:
 @step()
 def down(run: Run) -> None:
     """Remove the stack, twice; the tables stay."""
+    stack = run.client("cloudformation").describe_stacks(StackName=run.name)["Stacks"][0]
+    run.check({"Key": "si-test", "Value": run.name} in stack.get("Tags", []), f"its tags are {stack.get('Tags')}")
     run.deploy("down", "--yes")
     run.check(run.status() is None, f"the stack is {run.status()}")
     run.deploy("down", "--yes")

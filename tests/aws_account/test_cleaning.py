@@ -38,12 +38,15 @@ def session() -> Iterator[boto3.Session]:
 
 
 def make_one_of_each(session: boto3.Session, name: str) -> None:
-    """Make a function with versions, a role with a policy, a table, a bucket with versions, and a log group."""
+    """Make a function with versions, a role with policies, a table, a bucket with versions, and a log group."""
     package = io.BytesIO()
     zipfile.ZipFile(package, "w").close()
     iam = session.client("iam")
     role = iam.create_role(RoleName=f"{name}-role", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
     iam.put_role_policy(RoleName=f"{name}-role", PolicyName="p", PolicyDocument=json.dumps(POLICY))
+    arn = iam.create_policy(PolicyName=f"{name}-reads", PolicyDocument=json.dumps(POLICY))["Policy"]["Arn"]
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(POLICY))
+    iam.attach_role_policy(RoleName=f"{name}-role", PolicyArn=arn)
     session.client("lambda").create_function(
         FunctionName=f"{name}-function", Role=role, Runtime="python3.13", Handler="h.h", Publish=True,
         Code={"ZipFile": package.getvalue()},

@@ -3,6 +3,7 @@
 FAULTS=full (make test-faults) rehearses all steps, and kills more often.
 """
 
+import itertools
 import json
 import os
 import random
@@ -28,7 +29,7 @@ from toolkit.deployment.local_cloud import local_cloud
 
 ACCOUNT = "000000000000"
 FEW = "vectors,first,down"  # steps
-CALLS = size(250, 900)  # of AWS by the steps and the commands that they run, about
+CALLS = size(180, 950)  # of AWS by the steps and the commands that they run, about
 KILLS = ["KILL", "KILL ALL", "INT", "TERM"]
 POLICY = ROOT / "docs/deployer-policy.json"
 OF_THE_EMULATOR = [  # it does not find the table in some requests, and gives log groups names of another form
@@ -112,12 +113,11 @@ def test_the_docs_name_the_ceiling_of_the_plan() -> None:
 
 def killer(process: list[subprocess.Popen[str]], kind: str, at: int, lost: bool) -> Any:
     """Return a rule that kills the process at its call number `at`, which is `lost`, or still reaches the cloud."""
-    calls = 0
+    calls = itertools.count(1)
 
     def kill(call: Call, past: History, client: Any) -> Answer | None:
-        nonlocal calls
-        calls += call.caller == ADMINISTRATOR
-        if calls != at or call.caller != ADMINISTRATOR:
+        counts = call.caller == ADMINISTRATOR and not call.operation.startswith("Batch")  # of words there are hundreds
+        if not counts or next(calls) != at:
             return None
         for pid in [*(descendants(process[0].pid) if kind == "KILL ALL" else []), process[0].pid]:
             os.kill(pid, getattr(signal, f"SIG{kind.split()[0]}"))
@@ -132,7 +132,7 @@ def descendants(pid: int) -> list[int]:
     return [each for child in children for each in [*descendants(child), child]]
 
 
-@pytest.mark.parametrize("seed", range(size(1, 16)))
+@pytest.mark.parametrize("seed", range(size(1, 8)))
 def test_after_a_kill_the_clean_up_leaves_the_account_empty(
     strict: tuple[StrictAws, dict[str, str]], tmp_path: Path, seed: int
 ) -> None:

@@ -129,7 +129,10 @@ def change_of_a_stack_that_can_not_be_updated(call: Call, past: History, client:
     """
     if call.operation not in ("CreateChangeSet", "ExecuteChangeSet", "UpdateStack"):
         return None
-    name = call.fields["StackName"]
+    name = call.fields.get("StackName")
+    if name is None:  # the ARN of a change set is enough
+        described = client("cloudformation").describe_change_set(ChangeSetName=call.fields["ChangeSetName"])
+        name = described["StackName"]
     status = status_of(name, client)
     if status is None or status == "REVIEW_IN_PROGRESS":
         return None

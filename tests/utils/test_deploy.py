@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 
 from tests.conftest import ROOT
 from toolkit.cli import CommandError
-from toolkit.deployment import template
+from toolkit.deployment import template, update
 from toolkit.deployment.deployed import Stack, first_failure
 from toolkit.deployment.ministack_fixes import VERSION, check_version
 from utils import deploy
@@ -116,7 +116,7 @@ def test_a_table_that_is_not_active_is_refused_and_an_active_one_is_not(status: 
         stub.add_response("describe_table", {"Table": {"TableStatus": "ACTIVE"}}, {"TableName": "a"})
         stub.add_response("describe_table", {"Table": {"TableStatus": status}}, {"TableName": "b"})
         with pytest.raises(CommandError, match=f"table b is {status}; run this again when it is ACTIVE"):
-            deploy.check_tables(client, {"a", "b"})
+            update.check_tables(client, {"a", "b"})
 
 
 def test_the_first_failure_since_an_event_is_the_reason() -> None:

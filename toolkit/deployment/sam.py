@@ -1,0 +1,55 @@
+"""SAM CLI, which creates, updates and removes a stack."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit.cli import CommandError
+
+
+@dataclass(frozen=True)
+class Sam:
+    """SAM CLI for one stack; `bucket` holds its packages, None for the bucket that SAM CLI keeps."""
+
+    stack: str
+    bucket: str | None = None
+    region: str | None = None
+    profile: str | None = None
+
+    def deploy(self, template: dict[str, Any], values: dict[str, str], tags: dict[str, str]) -> bool:
+        """Create or update the stack with the values of all parameters; return whether that succeeded."""
+        # In a bucket of the user's choice, others may have put something else under the name of a package.
+        bucket = "--force-upload" if self.bucket else "--resolve-s3"
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(template, file)
+            file.flush()
+            return self._run(
+                "deploy", f"--template-file={file.name}", bucket,
+                "--capabilities=CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
+                "--parameter-overrides", *(f"{name}={json.dumps(value)}" for name, value in values.items()),
+                *(["--tags", *(f"{name}={json.dumps(value)}" for name, value in tags.items())] if tags else []),
+            )  # fmt: skip
+
+    def delete(self) -> bool:
+        """Remove the stack and its packages; return whether that succeeded."""
+        return self._run("delete", "--no-prompts")
+
+    def _run(self, command: str, *arguments: str) -> bool:
+        """Run a command, its output on stderr."""
+        prefix = f"{self.stack}/packages"  # `sam delete` removes all below it
+        line = ["sam", command, f"--stack-name={self.stack}", f"--s3-prefix={prefix}", *arguments]
+        options = {"region": self.region, "profile": self.profile, "s3-bucket": self.bucket}
+        line += [f"--{name}={value}" for name, value in options.items() if value]
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # .venv may not be activated
+        environment = {**os.environ, "PATH": path, "SAM_CLI_TELEMETRY": "0"}
+        try:
+            return subprocess.run(line, env=environment, stdout=sys.stderr, check=False).returncode == 0
+        except FileNotFoundError:
+            raise CommandError(
+                "no sam on PATH; `make .venv/installed` installs it, so does pip install aws-sam-cli"
+            ) from None

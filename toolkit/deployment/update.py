@@ -1,0 +1,91 @@
+"""Change a stack: get it into a state that can be changed, deploy, keep the version before, say what failed."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+
+from toolkit.cli import CommandError, log
+from toolkit.deployment import deployed, template, versions
+from toolkit.deployment.deployed import Stack
+from toolkit.deployment.sam import Sam
+
+
+def check_tables(dynamodb: Any, tables: set[str]) -> None:
+    """Raise CommandError for a table that can't be read yet: the first request would fail, and undo the deployment."""
+    for table in sorted(tables):
+        try:
+            status = dynamodb.describe_table(TableName=table)["Table"]["TableStatus"]
+        except dynamodb.exceptions.ResourceNotFoundException:
+            raise CommandError(f"no table {table} here; upload word vectors to it first") from None
+        if status not in ("ACTIVE", "UPDATING"):
+            raise CommandError(f"table {table} is {status}; run this again when it is ACTIVE")
+
+
+def usable(client: Any, sam: Sam) -> Stack | None:
+    """Return the stack in a state that CloudFormation updates, None when it has to be made; CommandError if neither."""
+    stack = deployed.find(client, sam.stack)
+    if stack and stack.status == "UPDATE_ROLLBACK_FAILED":
+        stack = deployed.continue_rollback(client, sam.stack)
+    if stack is None or stack.status == "REVIEW_IN_PROGRESS":
+        return None
+    if stack.status in ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"):
+        log(f"{sam.stack}: its first deployment failed ({stack.status}); removing what it left")
+        if not sam.delete() or deployed.find(client, sam.stack):
+            raise CommandError(f"stack {sam.stack} can't be removed; see its events, then run `down` again")
+        return None
+    if stack.status == "UPDATE_FAILED":  # only where somebody has disabled the rollback
+        command = f"aws cloudformation rollback-stack --stack-name {sam.stack}"
+        raise CommandError(f"stack {sam.stack} is UPDATE_FAILED; run `{command}` first")
+    if not stack.status.endswith("_COMPLETE"):
+        raise CommandError(f"stack {sam.stack} is {stack.status}; see its events, then run `down`")
+    return stack
+
+
+def update(
+    session: boto3.Session,
+    sam: Sam,
+    stack: Stack | None,
+    packages: dict[str, str],
+    given: dict[str, str],
+    tags: dict[str, str],
+) -> Stack:
+    """Create or update the stack with the packages (model: path or S3 URI), parameters and tags; return it.
+
+    Raises CommandError with the reason when that fails. A version that `rollback` chose serves on in that case, too.
+    """
+    client, lambdas = deployed.cloudformation(session), session.client("lambda")
+    content = template.read()
+    values = template.parameter_values(content, stack.parameters if stack else {}, given)
+    check_tables(session.client("dynamodb"), template.tables(values))
+    functions = deployed.functions(client, sam.stack) if stack else {}
+    live = {model: versions.named(lambdas, function) for model, function in functions.items()}
+    tables = {model: versions.tables(lambdas, function) for model, function in functions.items()}
+    template.fill(content, packages, values, tables)
+    seen = next((event["EventId"] for event in deployed.events(client, sam.stack)), None)
+    done = sam.deploy(content, values, (stack.tags if stack else {}) | tags)
+    changed = deployed.find(client, sam.stack)
+    if changed and changed.status == "UPDATE_ROLLBACK_FAILED":
+        changed = deployed.continue_rollback(client, sam.stack)
+    deployment = now()
+    kept = deployed.functions(client, sam.stack) if done or stack else {}  # a first deployment leaves none
+    for model, function in kept.items():
+        before = live.get(model)
+        if not done and before and versions.named(lambdas, function) != before:
+            versions.go_back(lambdas, function, before)
+        versions.remember(lambdas, function, before, deployment)
+    if done and changed:
+        return changed
+    reason = deployed.first_failure(deployed.events(client, sam.stack), seen)
+    reason = reason or deployed.failed_validation(client, sam.stack)
+    if reason is None or changed is None:
+        raise CommandError("sam deploy failed; its message is above")
+    if values["SnapStart"] == "on" and "did not stabilize" in reason:
+        reason += " (deploy once with --parameter SnapStart=off to see why)"
+    serving = "the previous version keeps serving" if "UPDATE" in changed.status else "nothing was left running"
+    raise CommandError(f"{reason}; {serving}")
+
+
+def now() -> str:
+    """Return the time, as text that sorts."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
