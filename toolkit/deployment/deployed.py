@@ -80,14 +80,16 @@ def continue_rollback(client: Any, name: str) -> Stack | None:
 
     It leaves out the checks of the version before, which has served already.
     """
-    resources = client.describe_stack_resources(StackName=name)["StackResources"]
-    checks = [
-        item["LogicalResourceId"]
-        for item in resources
-        if item["ResourceType"] == "Custom::FirstRequest" and item["ResourceStatus"] == "UPDATE_FAILED"
-    ]
-    log(f"{name}: continuing the rollback that failed" + (f", without {' and '.join(checks)}" if checks else ""))
-    client.continue_update_rollback(StackName=name, ResourcesToSkip=checks)
+    checks = set()
+    for event in events(client, name):
+        if event["ResourceStatus"] == "UPDATE_ROLLBACK_IN_PROGRESS":  # where the rollback began
+            break
+        if event["ResourceStatus"] == "UPDATE_FAILED" and event["ResourceType"] == "Custom::FirstRequest":
+            checks.add(event["LogicalResourceId"])
+    log(
+        f"{name}: continuing the rollback that failed" + (f", without {' and '.join(sorted(checks))}" if checks else "")
+    )
+    client.continue_update_rollback(StackName=name, **({"ResourcesToSkip": sorted(checks)} if checks else {}))
     time.sleep(POLL_SECONDS)  # until the status is no longer the one before
     return find(client, name)
 

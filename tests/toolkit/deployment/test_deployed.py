@@ -26,6 +26,10 @@ def resource(name: str, kind: str, status: str) -> dict[str, Any]:
     return {"LogicalResourceId": name, "ResourceType": kind, "ResourceStatus": status, "Timestamp": NOW}
 
 
+def event(name: str, kind: str, status: str) -> dict[str, Any]:
+    return {**resource(name, kind, status), "StackId": "s", "StackName": "s", "EventId": f"{name}{status}"}
+
+
 def template(stub: Stubber) -> None:
     functions: dict[str, Any] = {f"{model}Function": {"Properties": {}} for model in ("SmCnn", "KimCnn")}
     stub.add_response("get_template", {"TemplateBody": json.dumps({"Resources": functions})})
@@ -58,13 +62,15 @@ def test_a_rollback_that_failed_is_continued_without_the_checks(
     client: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(deployed, "POLL_SECONDS", 0)
-    resources = [
-        resource("KimCnnFirstRequest", "Custom::FirstRequest", "UPDATE_FAILED"),
-        resource("SmCnnFirstRequest", "Custom::FirstRequest", "UPDATE_COMPLETE"),
-        resource("KimCnnFunction", "AWS::Lambda::Function", "UPDATE_FAILED"),
+    newest_first = [
+        event("s", "AWS::CloudFormation::Stack", "UPDATE_ROLLBACK_FAILED"),
+        event("KimCnnFunction", "AWS::Lambda::Function", "UPDATE_FAILED"),
+        event("KimCnnFirstRequest", "Custom::FirstRequest", "UPDATE_FAILED"),
+        event("s", "AWS::CloudFormation::Stack", "UPDATE_ROLLBACK_IN_PROGRESS"),
+        event("SmCnnFirstRequest", "Custom::FirstRequest", "UPDATE_FAILED"),
     ]
     with Stubber(client) as stub:
-        stub.add_response("describe_stack_resources", {"StackResources": resources})
+        stub.add_response("describe_stack_events", {"StackEvents": newest_first})
         skipped = {"StackName": "s", "ResourcesToSkip": ["KimCnnFirstRequest"]}
         stub.add_response("continue_update_rollback", {}, skipped)
         stub.add_response("describe_stacks", described("UPDATE_ROLLBACK_COMPLETE"))
