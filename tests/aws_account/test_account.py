@@ -50,9 +50,9 @@ def test_what_an_earlier_run_left_is_named_with_the_command_that_removes_it(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     session = boto3.Session()
     clean = f"make test-aws-clean AWS_TEST_ACCOUNT={ACCOUNT} removes it"
-    with patch.object(run, "left", return_value=[Made("table", "si-test-0a1b2c3d-words")]):
-        with pytest.raises(CommandError, match=f"there is table si-test-0a1b2c3d-words; {clean}"):
-            run.refuse_leftovers(session, ACCOUNT)
+    made = patch.object(run, "left", return_value=[Made("table", "si-test-0a1b2c3d-words")])
+    with made, pytest.raises(CommandError, match=f"there is table si-test-0a1b2c3d-words; {clean}"):
+        run.refuse_leftovers(session, ACCOUNT)
     with patch.object(run, "left", return_value=[]):
         run.refuse_leftovers(session, ACCOUNT)
         Journal.begin(new_run(), ACCOUNT, "us-east-1").file.close()
