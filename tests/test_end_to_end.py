@@ -358,7 +358,7 @@ def test_a_first_deployment_that_fails_says_why_the_next_starts_afresh_and_down_
     """One model alone, its package in a bucket that has something else in it."""
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="somebodys")
-    s3.put_object(Bucket="somebodys", Key="precious", Body=b"data")
+    s3.put_object(Bucket="somebodys", Key="kim-only/precious", Body=b"data")
     make_table(cloud, "broken").put_item(TableName="broken", Item={"word": {"S": "good"}, "vector": {"S": "?"}})
     names: list[str | Path] = ["--stack", "kim-only", "--bucket", "somebodys"]
     package: list[str | Path] = ["--kim-cnn", cloud.packages["kim_cnn"]]
@@ -375,7 +375,7 @@ def test_a_first_deployment_that_fails_says_why_the_next_starts_afresh_and_down_
     assert refused.returncode == 1
     assert refused.stderr == "deploy.py: removing asks first; without a terminal, say --yes\n"
     cloud.run(DEPLOY, "down", "--yes", *names)
-    assert [found["Key"] for found in s3.list_objects_v2(Bucket="somebodys")["Contents"]] == ["precious"]
+    assert [found["Key"] for found in s3.list_objects_v2(Bucket="somebodys")["Contents"]] == ["kim-only/precious"]
     assert cloud.client("dynamodb").list_tables()["TableNames"] == tables
     named = [role["RoleName"] for role in cloud.client("iam").list_roles()["Roles"]]
     named += [function["FunctionName"] for function in cloud.client("lambda").list_functions()["Functions"]]

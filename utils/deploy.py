@@ -155,7 +155,8 @@ def deploy(
     if changed and changed.status == "UPDATE_ROLLBACK_FAILED":
         changed = deployed.continue_rollback(client, options.stack)
     deployment = _now()
-    for model, function in deployed.functions(client, options.stack).items():
+    kept = deployed.functions(client, options.stack) if done or stack else {}  # a first deployment leaves none
+    for model, function in kept.items():
         before = live.get(model)
         if not done and before and versions.named(lambdas, function) != before:
             versions.go_back(lambdas, function, before)
@@ -168,8 +169,8 @@ def deploy(
         raise CommandError("sam deploy failed; its message is above")
     if values["SnapStart"] == "on" and "did not stabilize" in reason:
         reason += " (deploy once with --parameter SnapStart=off to see why)"
-    kept = "the previous version keeps serving" if "UPDATE" in changed.status else "nothing was left running"
-    raise CommandError(f"{reason}; {kept}")
+    now = "the previous version keeps serving" if "UPDATE" in changed.status else "nothing was left running"
+    raise CommandError(f"{reason}; {now}")
 
 
 def _sam_deploy(options: Options, content: dict[str, Any], values: dict[str, str], tags: dict[str, str]) -> bool:

@@ -125,11 +125,15 @@ def test_a_package_that_does_not_start_leaves_a_stack_that_can_be_updated(
 READER = """
 import os
 import boto3
+from botocore.exceptions import ClientError
 
 def handler(event, context):
-    key = {"word": {"S": "good"}}
-    boto3.client("dynamodb").batch_get_item(RequestItems={os.environ["WORD_VECTORS_TABLE"]: {"Keys": [key]}})
-    return {"statusCode": 200, "headers": {}, "body": "{}"}
+    wanted = {os.environ["WORD_VECTORS_TABLE"]: {"Keys": [{"word": {"S": "good"}}]}}
+    try:
+        boto3.client("dynamodb").batch_get_item(RequestItems=wanted)
+    except ClientError as error:
+        return {"statusCode": 500, "body": str(error)}
+    return {"statusCode": 200, "body": "{}"}
 """
 
 

@@ -70,7 +70,8 @@ def functions(client: Any, name: str) -> dict[str, str]:
         if "does not exist" in str(error):
             return {}
         raise
-    names = {item["LogicalResourceId"]: item.get("PhysicalResourceId") for item in resources}
+    there = [item for item in resources if item["ResourceStatus"] != "DELETE_COMPLETE"]  # which stay listed
+    names = {item["LogicalResourceId"]: item.get("PhysicalResourceId") for item in there}
     return {model: found for model, prefix in MODELS.items() if (found := names.get(f"{prefix}Function"))}
 
 
@@ -87,6 +88,7 @@ def continue_rollback(client: Any, name: str) -> Stack | None:
     ]
     log(f"{name}: continuing the rollback that failed" + (f", without {' and '.join(checks)}" if checks else ""))
     client.continue_update_rollback(StackName=name, ResourcesToSkip=checks)
+    time.sleep(POLL_SECONDS)  # until the status is no longer the one before
     return find(client, name)
 
 

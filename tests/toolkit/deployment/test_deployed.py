@@ -44,9 +44,20 @@ def test_a_change_under_way_is_waited_for(
     assert "s: waiting for the end of UPDATE_IN_PROGRESS" in capsys.readouterr().err
 
 
+def test_functions_that_are_gone_stay_listed_and_are_left_out(client: Any) -> None:
+    resources = [
+        {**resource("KimCnnFunction", "AWS::Lambda::Function", "DELETE_COMPLETE"), "PhysicalResourceId": "kim"},
+        {**resource("SmCnnFunction", "AWS::Lambda::Function", "UPDATE_COMPLETE"), "PhysicalResourceId": "sm"},
+    ]
+    with Stubber(client) as stub:
+        stub.add_response("describe_stack_resources", {"StackResources": resources})
+        assert deployed.functions(client, "s") == {"sm_cnn": "sm"}
+
+
 def test_a_rollback_that_failed_is_continued_without_the_checks(
-    client: Any, capsys: pytest.CaptureFixture[str]
+    client: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(deployed, "POLL_SECONDS", 0)
     resources = [
         resource("KimCnnFirstRequest", "Custom::FirstRequest", "UPDATE_FAILED"),
         resource("SmCnnFirstRequest", "Custom::FirstRequest", "UPDATE_COMPLETE"),
