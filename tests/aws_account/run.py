@@ -147,7 +147,7 @@ def main() -> int:
     finally:
         for kind in SIGNALS:
             signal.signal(kind, signal.SIG_IGN)
-        measurements.write(report, options.output)
+        measurements.write(report, options.output, account)
         log(f"{signalled} removing everything that the run made; this is not to be interrupted".lstrip())
         try:
             clean(session, journal.made, pause=0.2 if rehearsal else 5.0)
