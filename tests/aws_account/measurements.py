@@ -96,8 +96,9 @@ def markdown(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(report: dict[str, Any], folder: Path) -> None:
-    """Write a report to `folder`, as JSON and as Markdown."""
+def write(report: dict[str, Any], folder: Path, account: str) -> None:
+    """Write a report to `folder`, as JSON and as Markdown, without the number of the account."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "test_aws.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "test_aws.md").write_text(markdown(report), encoding="utf-8")
+    texts = {"json": json.dumps(report, indent=2, ensure_ascii=False) + "\n", "md": markdown(report)}
+    for kind, text in texts.items():
+        (folder / f"test_aws.{kind}").write_text(text.replace(account, "ACCOUNT"), encoding="utf-8")

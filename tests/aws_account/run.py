@@ -70,7 +70,7 @@ def find_packages(folder: Path, rehearsal: bool) -> dict[str, dict[str, Path]]:
     return found
 
 
-def choose(names: str | None, rehearsal: bool) -> list[Step]:
+def choose(names: str | None) -> list[Step]:
     """Return the steps called `names`, separated by commas; all of them by default."""
     chosen = names.split(",") if names else [step.name for step in STEPS]
     if unknown := set(chosen) - {step.name for step in STEPS}:
@@ -82,7 +82,7 @@ def tell(story: Run, step: Step, deadline: float) -> dict[str, Any]:
     """Take one step; return what the report says about it."""
     log(f"{step.name}: {step.about}")
     story.facts, story.failures = [], []
-    started, outcome = time.monotonic(), "passed"
+    started, outcome, ended_early = time.monotonic(), "passed", False
     try:
         if started > deadline:
             raise CommandError(f"the run has taken more than {plan.MOST_SECONDS / 3600:.0f} hours")
@@ -93,11 +93,12 @@ def tell(story: Run, step: Step, deadline: float) -> dict[str, Any]:
         outcome = "skipped"
         story.fact(str(reason))
     except Exception as error:
+        ended_early = True
         story.check(False, f"{type(error).__name__}: {error}")
     outcome = "failed" if story.failures else outcome
     seconds = time.monotonic() - started
     log(f"  {outcome} in {seconds:.0f} s")
-    return {"name": step.name, "outcome": outcome, "seconds": round(seconds, 1),
+    return {"name": step.name, "outcome": outcome, "seconds": round(seconds, 1), "ended_early": ended_early,
             "failures": story.failures, "facts": story.facts}  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def main() -> int:
     rehearsal = bool(os.environ.get("AWS_ENDPOINT_URL"))
     snapstart = os.environ.get("SNAPSTART") == "1"
     refuse_leftovers(session, account)
-    steps = choose(options.steps, rehearsal)
+    steps = choose(options.steps)
     folder = options.output / "test_aws"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -130,8 +131,6 @@ def main() -> int:
     log(plan.text(name, account, session.region_name, snapstart, about))
     if not options.yes and not agreed("go on? [y/N] "):
         raise CommandError("nothing was made")
-    for kind in SIGNALS:
-        signal.signal(kind, interrupt)
     journal = Journal.begin(name, account, session.region_name)
     story = Run(name, session, journal, folder, packages, rehearsal, snapstart)
     report: dict[str, Any] = {
@@ -139,6 +138,8 @@ def main() -> int:
         "started": time.strftime("%FT%TZ", time.gmtime()), "steps": [], "measurements": story.measurements,
     }  # fmt: skip
     signalled = ""
+    for kind in SIGNALS:
+        signal.signal(kind, interrupt)
     try:
         take(steps, story, report["steps"])
     except Interrupted as error:
@@ -146,7 +147,7 @@ def main() -> int:
     finally:
         for kind in SIGNALS:
             signal.signal(kind, signal.SIG_IGN)
-        measurements.write(report, options.output)
+        measurements.write(report, options.output, account)
         log(f"{signalled} removing everything that the run made; this is not to be interrupted".lstrip())
         try:
             clean(session, journal.made, pause=0.2 if rehearsal else 5.0)
@@ -162,11 +163,11 @@ def main() -> int:
 
 
 def take(steps: list[Step], story: Run, report: list[dict[str, Any]]) -> None:
-    """Take the steps, one after another, until one fails that the rest needs; add what they found to the report."""
+    """Take the steps in order, until one ends early that the rest needs; add what they found to the report."""
     deadline = time.monotonic() + plan.MOST_SECONDS
     for step in steps:
         report.append(tell(story, step, deadline))
-        if step.essential and story.failures:
+        if step.essential and report[-1]["ended_early"]:
             return
 
 

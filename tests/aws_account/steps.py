@@ -110,7 +110,7 @@ def first(run: Run) -> None:
     check_errors(run)
     check_cors(run)
     measure(run, run.runtime)
-    check_access_log(run)
+    check_logs(run)
 
 
 def deploy_afresh(run: Run) -> None:
@@ -181,25 +181,24 @@ def messages(run: Run, group: str, since: float) -> list[str]:
     return found
 
 
-def check_access_log(run: Run) -> None:
-    """Check that the API logs a line of JSON for each request."""
-    if not run.only_aws("a line of the access log is JSON with a request id; logs arrive at all"):
+def check_logs(run: Run) -> None:
+    """Check that the API logs a line of JSON for each request, and the function nothing but JSON."""
+    if not run.only_aws("logs arrive, and each line is JSON, those of the API with a request id"):
         return
-    lines: list[str] = []
+    for group, name in (("ApiLogs", "request"), ("KimCnnLogs", "")):
+        lines: list[str] = []
 
-    def arrived() -> bool:
-        lines[:] = messages(run, "ApiLogs", time.time() - 3600)
-        return bool(lines)
+        def arrived(group: str = group, lines: list[str] = lines) -> bool:
+            lines[:] = messages(run, group, time.time() - 3600)
+            return bool(lines)
 
-    if not waited_for(arrived, 120, pause=5):
-        run.check(False, "no line in the access log after two minutes")
-        return
-    for line in lines:
-        try:
-            run.check("request" in json.loads(line), f"no request id in the access log: {line}")
-        except ValueError:
-            run.check(False, f"no JSON in the access log: {line}")
-    run.fact(f"a line of the access log: {lines[-1]}")
+        run.check(waited_for(arrived, 120, pause=5), f"no line in {group} after two minutes")
+        for line in lines:
+            try:
+                run.check(name in (*json.loads(line), ""), f"no {name} in {group}: {line}")
+            except ValueError:
+                run.check(False, f"no JSON in {group}: {line}")
+        run.fact(f"{len(lines)} lines in {group}")
 
 
 def measure(run: Run, name: str) -> None:

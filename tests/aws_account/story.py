@@ -110,14 +110,14 @@ class Run:
 
     # Commands
 
-    def start(self, *words: str | Path, cwd: Path = ROOT) -> subprocess.Popen[str]:
+    def start(self, *words: str | Path) -> subprocess.Popen[str]:
         """Start a command of the project in a group of its own, the journal locked for as long as it lives."""
         interpreter = [sys.executable] if str(words[0]).endswith(".py") else []
         line = [*interpreter, *(str(word) for word in words)]
         with (self.folder / "commands.log").open("a") as file:
             file.write(f"\n$ {' '.join(line)}\n")
         return subprocess.Popen(
-            line, cwd=cwd, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            line, cwd=ROOT, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True, pass_fds=[self.journal.file.fileno()],
         )  # fmt: skip
 
