@@ -140,6 +140,7 @@ def handler(event, context):
 def test_a_rollback_asks_nothing_of_the_version_that_was_live(strict: StrictCloud, url: str, tmp_path: Path) -> None:
     """It could not answer any more: its table is gone."""
     tables = make_table(strict, "passing")
+    strict.client("dynamodb").get_waiter("table_exists").wait(TableName="passing", WaiterConfig={"Delay": 1})
     reader, broken = tmp_path / "reader.zip", tmp_path / "broken.zip"
     for path, handler in ((reader, READER), (broken, "import a_library_that_was_left_out")):
         with zipfile.ZipFile(path, "w") as package:

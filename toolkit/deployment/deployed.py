@@ -104,6 +104,11 @@ def events(client: Any, name: str) -> Iterator[dict[str, Any]]:
             raise
 
 
+def newest_event(client: Any, name: str) -> str | None:
+    """Return the id of the newest event of a stack, None when there is no such stack."""
+    return next((event["EventId"] for event in events(client, name)), None)
+
+
 def first_failure(newest_first: Iterator[dict[str, Any]], seen: str | None) -> str | None:
     """Return which resource failed first after the event with the id `seen`, and why; None when none did."""
     first = None

@@ -62,9 +62,15 @@ def update(
     live = {model: versions.named(lambdas, function) for model, function in functions.items()}
     tables = {model: versions.tables(lambdas, function) for model, function in functions.items()}
     template.fill(content, packages, values, tables)
-    seen = next((event["EventId"] for event in deployed.events(client, sam.stack)), None)
-    done = sam.deploy(content, values, (stack.tags if stack else {}) | tags)
+    tags = (stack.tags if stack else {}) | tags
+    seen = deployed.newest_event(client, sam.stack)
+    done = sam.deploy(content, values, tags)
     changed = deployed.find(client, sam.stack)
+    meanwhile = deployed.newest_event(client, sam.stack) != seen
+    if not done and meanwhile and deployed.first_failure(deployed.events(client, sam.stack), seen) is None:
+        # Another change was under way, which CloudFormation did not show yet; it has ended.
+        done = sam.deploy(content, values, tags)
+        changed = deployed.find(client, sam.stack)
     if changed and changed.status == "UPDATE_ROLLBACK_FAILED":
         changed = deployed.continue_rollback(client, sam.stack)
     deployment = now()
