@@ -23,7 +23,7 @@ from toolkit.vectors.selection import Item
 BATCH_ITEMS = 25  # most items BatchWriteItem takes
 BATCH_BYTES = 15 << 20  # it takes 16 MB
 BATCH_KEYS = 100  # most keys BatchGetItem takes
-PARALLEL_CALLS = 16
+PARALLEL_CALLS = 8  # at 10 ms a call, 20,000 words a second; more threads only wait for one interpreter
 PENDING_BATCHES = 4 * PARALLEL_CALLS  # most that are read from the file before the first of them is written
 PATIENCE = 300.0  # seconds a batch is tried without any of it being done
 
