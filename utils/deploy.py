@@ -28,6 +28,7 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import ClientError
 
+from toolkit import cli
 from toolkit.cli import CommandError, log, run
 from toolkit.deployment import deployed, page, versions
 from toolkit.deployment.deployed import Stack
@@ -191,7 +192,7 @@ def _parameter(text: str) -> tuple[str, str]:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     create = commands.add_parser("up", help="create or update")
     show = commands.add_parser("urls", help="print the URLs")

@@ -8,13 +8,13 @@ Example:
   python utils/local_cloud.py --port 4567 -- bash
 """
 
-import argparse
 import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from toolkit import cli
 from toolkit.cli import CommandError, log, run
 from toolkit.deployment.local_cloud import ROOT, local_cloud
 
@@ -43,7 +43,7 @@ def run_command(command: list[str], environment: dict[str, str]) -> int:
 
 def main() -> int:
     """Run the command line; return the command's exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("--port", type=int, default=4566, help="where the cloud listens (default: 4566)")
     parser.add_argument("--log", type=Path, default=ROOT / "build/local_cloud.log", help="the emulator's output")
     parser.add_argument("command", nargs="+", help="what to run, after --")

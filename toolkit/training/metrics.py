@@ -8,7 +8,7 @@ from ir_measures import AP, RR
 
 from toolkit.cli import CommandError
 
-DECIMALS = 5  # of scores that count: the same text scores the same to about 6, whatever it is batched with
+DECIMALS = 5  # of scores that count: a text scores the same to about 6 in every batch
 
 
 def accuracy(labels: Sequence[int], classes: np.ndarray) -> float:

@@ -88,7 +88,7 @@ def outcome(client: Any, event: dict[str, Any]) -> str:
         if event["RequestType"] == "Delete" or was_live(client, event):
             return ""
         return failure(client, event["ResourceProperties"]["Version"])
-    except Exception as error:  # whatever it is, CloudFormation waits for an answer
+    except Exception as error:  # CloudFormation waits for an answer in any case
         return f"the new version can't be checked: {error}"
 
 
