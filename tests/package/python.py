@@ -59,7 +59,7 @@ def debian() -> Path:
         return folder
     if not shutil.which("debootstrap") or os.geteuid():
         raise NoPythonError(
-            f"no Python {LAMBDA} here: put python{LAMBDA} on the PATH, or as root on Debian: apt-get install debootstrap"
+            f"no Python {LAMBDA} here: put python{LAMBDA} on the PATH; as root on Debian: apt-get install debootstrap"
         )
     unfinished = folder.with_suffix(f".{os.getpid()}")
     unfinished.parent.mkdir(parents=True, exist_ok=True)
