@@ -49,11 +49,14 @@ def test_kim_answers_a_sentence_with_class_label_and_logits(kim: Ask) -> None:
     status, answer = kim(input="This is a very good movie")
     labels = committed(KIM).config["labels"]
     assert status == 200
-    assert set(answer) == {"input", "prediction", "label", "output", "unknown_words"} | TIMINGS
+    assert set(answer) == {"input", "prediction", "label", "probabilities", "output", "unknown_words"} | TIMINGS
     assert answer["input"] == "This is a very good movie"
     assert len(answer["output"]) == len(labels)
     assert answer["prediction"] == int(np.argmax(answer["output"]))
     assert answer["label"] == labels[answer["prediction"]]
+    assert list(answer["probabilities"]) == labels
+    powers = np.exp(answer["output"])
+    np.testing.assert_allclose([*answer["probabilities"].values()], powers / powers.sum(), rtol=1e-5)
     assert answer["unknown_words"] == []
 
 
@@ -65,6 +68,7 @@ def test_kim_answers_a_list_with_lists_as_it_would_each_alone(kim: Ask) -> None:
         _, alone = kim(input=text)
         assert alone["prediction"] == together["prediction"][index]
         assert alone["label"] == together["label"][index]
+        assert alone["probabilities"] == pytest.approx(together["probabilities"][index], abs=1e-5)
         np.testing.assert_allclose(alone["output"], together["output"][index], atol=1e-5)
     assert kim(input=["bad"])[1]["prediction"] == [kim(input="bad")[1]["prediction"]]
 
