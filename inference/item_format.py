@@ -3,8 +3,8 @@
 Key `word` (S), attribute `vector`, one of
 
 - float32: one binary value, little-endian, what the uploader writes by default;
-- float16: one binary value, little-endian, with a zero byte behind it. The odd length tells it from float32: by
-  the length alone, 100 dimensions in float16 would pass for 50 in float32, with other numbers;
+- float16: one binary value, little-endian, with a zero byte behind it. An odd length means float16:
+  without it, 100 dimensions in float16 would be read as 50 in float32, with other values;
 - list: a list of numbers, the format of the published tables.
 """
 

@@ -13,6 +13,7 @@ import pytest
 from inference.gateway import Handler, http_handler
 from inference.service import Service
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from inference.word_vectors import WordVectors
 from tests.conftest import ROOT
 from tests.serving import KIM, SM, TIMINGS, committed, handler, post, without_timings
@@ -92,6 +93,13 @@ def test_sm_ranks_candidates_as_it_would_score_each_alone(sm: Ask) -> None:
         _, alone = sm(sent1=QUESTION, sent2=candidate)
         np.testing.assert_allclose(alone["score"], together["score"][index : index + 1], atol=1e-5)
         assert alone["probability"] == pytest.approx(together["probability"][index], abs=1e-5)
+
+
+def test_sm_ranks_by_the_logits_where_probabilities_round_to_one() -> None:
+    request = SM.read({"sent1": "who", "sent2": ["a", "b"]}, Tokenizer(), Settings())
+    answer = SM.answer(committed(SM), request, np.array([[-9, 9], [-12, 13]], np.float32))
+    assert answer["probability"] == [1.0, 1.0]
+    assert answer["ranking"] == [1, 0]
 
 
 def test_more_than_a_group_of_sentences_come_back_in_the_order_they_were_sent(kim: Ask, sm: Ask) -> None:

@@ -1,9 +1,9 @@
 """Keep how far an upload came on this machine, so that the next run resumes there.
 
-One small file a table, in `$XDG_STATE_HOME/serverless-inference` (default `~/.local/state`). It holds a point before
-which every item is in the table, with all that the items depend on. A table that was deleted and created again is
-another table: DynamoDB gives it another id. Another file, format or word list is another upload, which replaces the
-progress of the one before, since it may overwrite that one's items.
+One small file a table, in `$XDG_STATE_HOME/serverless-inference` (default `~/.local/state`). It holds an offset of
+the file, before which every word is in the table, and what the items depend on. A table that was deleted and created
+again is another table: DynamoDB gives it another id. Another file, format or word list is another upload, which
+replaces the progress of the one before, since it may overwrite that one's items.
 """
 
 import contextlib
