@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inference import libtorch
+from inference.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 Inputs = dict[str, np.ndarray]  # as the arguments of the module's `forward` and the inputs of the ONNX graph are named
 Batch = tuple[np.ndarray, Inputs]  # rows of the logits, int64, and the arrays of the forward pass that computes them
 Build = Callable[[dict[str, Any]], "nn.Module"]
+
+LARGEST = 262_144_000  # bytes unpacked: what a function may hold altogether, and so more than any model served can have
 
 # The arrays that count words, and the arrays whose words they count.
 LENGTHS = {"lengths": "words", "question_lengths": "question", "answer_lengths": "answer"}
@@ -70,9 +73,15 @@ def load(path: Path, architecture: str, build: Build) -> Model:
     if not path.exists():
         raise ModelFileError(f"{path}: no such file; train one or set MODEL_PATH")
     if path.suffix == ".onnx":
-        return _load_onnx(path, architecture)
-    module, content = read(path, architecture, build)
-    return from_module(module, content["config"], content.get("overlap"), content.get("check"))
+        model = _load_onnx(path, architecture)
+    else:
+        module, content = read(path, architecture, build)
+        model = from_module(module, content["config"], content.get("overlap"), content.get("check"))
+    try:
+        Tokenizer.from_config(model.config)
+    except ValueError as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    return model
 
 
 def read(path: Path, architecture: str, build: Build) -> tuple["nn.Module", dict[str, Any]]:
@@ -82,6 +91,8 @@ def read(path: Path, architecture: str, build: Build) -> tuple["nn.Module", dict
 
     try:
         with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
+                raise zipfile.BadZipFile(f"over {LARGEST:,} bytes unpacked")
             if broken := archive.testzip():  # torch does not compare the checksums, and would serve other weights
                 raise zipfile.BadZipFile(f"{broken} is damaged")
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -91,6 +102,10 @@ def read(path: Path, architecture: str, build: Build) -> tuple["nn.Module", dict
         raise ModelFileError(f"{path}: not a model file (no architecture, config and state_dict in it)")
     _check_architecture(path, content["architecture"], architecture)
     try:
+        for name, tensor in content["state_dict"].items():
+            # A tensor that repeats its numbers (a stride of 0) is small in the file and unbounded in memory.
+            if not (tensor.is_floating_point() and tensor.is_contiguous()):
+                raise ValueError(f"{name} is no plain tensor of floating-point numbers")
         with torch.device("meta"):  # takes no memory, however large the config says it is
             module = build(content["config"])
         module.load_state_dict(content["state_dict"], assign=True)
