@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inference.tokenizer import Tokenizer
-from toolkit.cli import CommandError, read_lines
+from toolkit.cli import CommandError, log, read_lines
 from toolkit.training.labelled import Row, check_labels
 
 # The classes of the Treebank's files `stsa.NAME.*.tsv`, which hold the number of each.
@@ -54,8 +54,13 @@ def to_sentences(rows: Iterable[Row], labels: Sequence[str], tokenizer: Tokenize
     rows = list(rows)
     check_labels(rows, labels)
     index = {label: number for number, label in enumerate(labels)}
-    sentences = [Sentence(tokenizer.cut(tokenizer(row.text)), index[row.label]) for row in rows]
-    for row, sentence in zip(rows, sentences, strict=True):
-        if not sentence.words:
+    sentences, cut = [], 0
+    for row in rows:
+        words = tokenizer(row.text)
+        if not words:
             raise CommandError(f"{row.place}: no words in the text")
+        sentences.append(Sentence(tokenizer.cut(words), index[row.label]))
+        cut += len(sentences[-1].words) < len(words)
+    if cut:
+        log(f"note: {cut} of {len(rows)} texts cut to {tokenizer.max_words} words, the most that the model takes")
     return sentences

@@ -21,7 +21,7 @@ from inference.tokenizer import Tokenizer
 from kim_cnn import predict
 from kim_cnn.dataset import Sentence, is_sst, read_sst, to_sentences
 from toolkit.cli import run
-from toolkit.training.labelled import Row, read_rows
+from toolkit.training.labelled import Row, check_labels, read_rows
 from toolkit.training.metrics import accuracy, macro_f1
 from toolkit.training.options import add_columns, evaluation_options, evaluation_parser
 from toolkit.training.remote import body, post_all, split
@@ -46,10 +46,13 @@ def scores(
     return np.concatenate(logits)
 
 
-def served_labels(url: str, rows: Sequence[Row], settings: Settings, quiet: bool = True) -> list[str]:
-    """Return the label that the function deployed at `url` gives each row's text."""
+def served_probabilities(
+    url: str, rows: Sequence[Row], settings: Settings, quiet: bool = True
+) -> tuple[list[str], np.ndarray]:
+    """Return the classes of the function deployed at `url`, and their probabilities of each row (rows, classes)."""
     requests = [{"input": group} for group in split((row.text for row in rows), len(body({"input": []})), settings)]
-    return [label for answer in post_all(url, requests, quiet) for label in answer["label"]]
+    answers = [each for answer in post_all(url, requests, quiet) for each in answer["probabilities"]]
+    return list(answers[0]), np.array([list(each.values()) for each in answers])
 
 
 def figures(labels: Sequence[int], classes: np.ndarray) -> str:
@@ -70,16 +73,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = read(options.data, options.text_column, options.label_column)
     settings = Settings.from_environment()
     if options.endpoint:
-        served = served_labels(options.endpoint, rows, settings, options.quiet)
-        names = sorted({*served, *(row.label for row in rows)})
-        print(figures([names.index(row.label) for row in rows], np.array([names.index(label) for label in served])))
-        return 0
-    model = predict.load(options.model)
-    tokenizer = Tokenizer.from_config(model.config, settings.max_words)
-    sentences = to_sentences(rows, model.config["labels"], tokenizer)
-    vectors = load_vectors(options.vectors, words_of(sentences), model.vector_length)
-    logits = scores(model, sentences, vectors, options.quiet)
-    print(figures([sentence.label for sentence in sentences], logits.argmax(1)))
+        names, probabilities = served_probabilities(options.endpoint, rows, settings, options.quiet)
+        check_labels(rows, names)
+        labels, classes = [names.index(row.label) for row in rows], probabilities.argmax(1)
+    else:
+        model = predict.load(options.model)
+        tokenizer = Tokenizer.from_config(model.config, settings.max_words)
+        sentences = to_sentences(rows, model.config["labels"], tokenizer)
+        vectors = load_vectors(options.vectors, words_of(sentences), model.vector_length)
+        labels = [sentence.label for sentence in sentences]
+        classes = scores(model, sentences, vectors, options.quiet).argmax(1)
+    print(figures(labels, classes))
     return 0
 
 

@@ -220,7 +220,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     embedding = TrainableEmbedding.load(options.mode, options.vectors, options.dim, *words)
     model = train(recipe, data, embedding, options.quiet)
     served, vectors = model.served(), embedding.table()
-    requests = [predict.EXAMPLE, *({"input": " ".join(sentence.words)} for sentence in data.dev)]
+    requests = [predict.EXAMPLE, *({"input": row.text} for row in rows.dev)]
     model.write(options.output, make_check(predict, served, requests, vectors), options.export_vectors, options.vectors)
     for name, measured in (("dev", data.dev), ("test", data.test)):
         if measured:
