@@ -1,6 +1,6 @@
 """Metrics of an evaluation: of classes, of rankings, and how far their probabilities can be trusted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import ir_measures
@@ -47,6 +47,12 @@ def confusion(count: int, labels: Sequence[int], classes: np.ndarray) -> list[li
     """Return how many rows of each of `count` classes (first index) were put in each (second index)."""
     matrix: list[list[int]] = metrics.confusion_matrix(labels, classes, labels=range(count)).tolist()
     return matrix
+
+
+def without_vector(sentences: Iterable[Sequence[str]], vectors: Mapping[str, np.ndarray | None]) -> float:
+    """Return the share of the words of `sentences`, counted as often as they occur, that `vectors` has no vector for."""
+    words = [word for sentence in sentences for word in sentence]
+    return sum(vectors.get(word) is None for word in words) / len(words)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from toolkit.training.metrics import (
     macro_f1,
     map_mrr,
     ranking_figures,
+    without_vector,
 )
 
 # Distinct scores: a ranking without ties.
@@ -62,6 +63,11 @@ def test_class_figures_agree_with_the_confusion_matrix(pairs: list[tuple[int, in
         assert figures.precision == pytest.approx(right / given if given else 0)
         assert figures.recall == pytest.approx(right / rows if rows else 0)
         assert figures.f1 == pytest.approx(2 * right / (given + rows) if right else 0)
+
+
+def test_words_without_a_vector_count_as_often_as_they_occur() -> None:
+    assert without_vector([["the", "glacier"], ["the"]], {"the": None, "glacier": np.ones(2)}) == pytest.approx(2 / 3)
+    assert without_vector([["the", "glacier"]], {"glacier": np.ones(2)}) == 0.5
 
 
 def test_calibration_by_hand() -> None:

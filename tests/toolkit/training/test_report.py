@@ -198,7 +198,7 @@ def test_a_page_has_no_identifier_twice() -> None:
         assert len(ids) == len(set(ids))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40), st.integers(2, 30))
 def test_any_label_makes_a_report_as_text_and_json(label: str, count: int) -> None:
     names = [f"{label}{number}" for number in range(count)]
