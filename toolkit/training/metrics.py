@@ -50,7 +50,7 @@ def confusion(count: int, labels: Sequence[int], classes: np.ndarray) -> list[li
 
 
 def without_vector(sentences: Iterable[Sequence[str]], vectors: Mapping[str, np.ndarray | None]) -> float:
-    """Return the share of the words of `sentences`, counted as often as they occur, that `vectors` has no vector for."""
+    """Return the share of the words of `sentences`, each counted as often as it occurs, that have no vector."""
     words = [word for sentence in sentences for word in sentence]
     return sum(vectors.get(word) is None for word in words) / len(words)
 
