@@ -7,8 +7,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from toolkit.training.labelled import Row
 from toolkit.training.page import PAGE, write_report
-from toolkit.training.report import Row, class_report
+from toolkit.training.report import class_report
 
 SCRIPT = "<script>document.title = 'ran'</script><img src=x onerror=\"document.title = 'ran'\">"
 
@@ -22,9 +23,9 @@ def test_a_report_fits_a_phone_passes_axe_and_runs_and_fetches_nothing(
     page: Page, classes: int, tmp_path: Path
 ) -> None:
     names = [f"a class with quite a long name {SCRIPT} {number}" for number in range(classes)]
-    rows = [Row(f"{SCRIPT} {'unbreakable' * 30}", "a/long/path/of/mails.csv, line 2")] * classes
+    rows = [Row(f"{SCRIPT} {'unbreakable' * 30}", name, "a/long/path/of/mails.csv, line 2") for name in names]
     probabilities = np.full((classes, classes), 1 / classes)
-    report = class_report(names, list(range(classes)), probabilities, rows, 0.1, {SCRIPT: np.zeros(classes, int)})
+    report = class_report(names, rows, probabilities, 0.1, {SCRIPT: np.zeros(classes, int)})
     write_report(tmp_path, report, f"{SCRIPT}.model", "m" * 100)
     fetched: list[str] = []
     page.on("request", lambda request: fetched.append(request.url))

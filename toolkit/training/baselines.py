@@ -1,13 +1,35 @@
 """Baselines: what a user would have without this project, or without training at all."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from toolkit.cli import CommandError, log
+from toolkit.training.labelled import Row, check_labels, unseen
+
 # Words, and runs of marks such as "!!": no text is without either.
 TOKENS = r"\w+|[^\w\s]+"
+
+
+def class_baselines(names: Sequence[str], trained_on: Sequence[Row], rows: Collection[Row]) -> dict[str, np.ndarray]:
+    """Return the classes, as indices in `names`, that baselines give `rows`, by the names of the baselines.
+
+    They learn from the rows of `trained_on` whose text is not among `rows`; CommandError when there is none.
+    """
+    check_labels(trained_on, names)
+    learnt = unseen(trained_on, rows)
+    if not learnt:
+        raise CommandError("every text that was trained on is measured: there is nothing for baselines to learn from")
+    if len(learnt) < len(trained_on):
+        log(f"note: baselines don't learn from {len(trained_on) - len(learnt)} rows, whose texts are measured")
+    labels = [names.index(row.label) for row in learnt]
+    texts, measured = [row.text for row in learnt], [row.text for row in rows]
+    return {
+        "majority class": majority(labels, len(measured)),
+        "TF-IDF + logistic regression": logistic_regression(texts, labels, measured),
+    }
 
 
 def majority(labels: Sequence[int], rows: int) -> np.ndarray:

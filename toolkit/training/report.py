@@ -4,10 +4,11 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from toolkit.training.labelled import Row
 from toolkit.training.metrics import (
     DECIMALS,
     Calibration,
@@ -27,13 +28,6 @@ WORST = 20  # rows that a report shows
 LONGEST_TEXT, LONGEST_LABEL = 300, 24  # characters
 MOST_COLUMNS = 12  # of a confusion matrix as text
 CONFUSED = 10  # pairs of classes that are named instead
-
-
-class Row(NamedTuple):
-    """A text, and the place where it stands: `tickets.csv, line 12`."""
-
-    text: str
-    place: str
 
 
 @dataclass(frozen=True)
@@ -147,17 +141,17 @@ class RankingReport:
 
 def class_report(
     names: Sequence[str],
-    labels: Sequence[int],
-    probabilities: np.ndarray,
     rows: Sequence[Row],
+    probabilities: np.ndarray,
     tokens_without_vector: float | None,
     baselines: Mapping[str, np.ndarray],
 ) -> ClassReport:
     """Make the report of a classification.
 
-    `names` are those of the classes, `labels` the right ones and `probabilities` (rows, classes) the model's;
-    `baselines` has the classes (rows,) that simpler systems give, by their names.
+    `names` are those of the classes, in the order of `probabilities` (rows, classes); `baselines` has the classes
+    (rows,) that simpler systems give, by their names.
     """
+    labels = [names.index(row.label) for row in rows]
     classes = probabilities.argmax(1)
     confidence = probabilities.max(1)
     right = classes == np.asarray(labels)
@@ -178,7 +172,7 @@ def class_report(
             Mistake(
                 cut(rows[row].text),
                 rows[row].place,
-                names[labels[row]],
+                rows[row].label,
                 names[classes[row]],
                 float(confidence[row]),
             )
@@ -190,17 +184,17 @@ def class_report(
 def ranking_report(
     questions: Sequence[str],
     answers: Sequence[Sequence[Row]],
-    labels: Sequence[Sequence[int]],
     scores: Sequence[np.ndarray],
     tokens_without_vector: float | None,
     baselines: Mapping[str, Sequence[np.ndarray]],
 ) -> RankingReport:
     """Make the report of a ranking.
 
-    `labels` and `scores` have a row a question, as in `ranking_figures`; a score is the logit of relevant less that
-    of not relevant. `baselines` has the scores that simpler systems give, by their names. Raises CommandError when no
-    question has a relevant answer.
+    Each question has a row of `answers`, with label "1" for a relevant one, and of `scores`: the logit of relevant less
+    that of not relevant. `baselines` has the scores that simpler systems give, by their names. Raises CommandError when
+    no question has a relevant answer.
     """
+    labels = [[int(answer.label) for answer in row] for row in answers]
     figures = ranking_figures(labels, scores)
     precisions = _counted(figures)
     found = []
@@ -211,7 +205,7 @@ def ranking_report(
     worst = [
         question
         for precision, number in sorted(asked)
-        if (question := _misranked(questions[number], answers[number], labels[number], scores[number], precision))
+        if (question := _misranked(questions[number], answers[number], scores[number], precision))
     ]
     return RankingReport(
         rows=len(questions),
@@ -323,13 +317,11 @@ def _probability(scores: np.ndarray) -> np.ndarray:
     return probabilities
 
 
-def _misranked(
-    question: str, answers: Sequence[Row], labels: Sequence[int], scores: np.ndarray, precision: float
-) -> MisrankedQuestion | None:
+def _misranked(question: str, answers: Sequence[Row], scores: np.ndarray, precision: float) -> MisrankedQuestion | None:
     """Return a question whose first answer is not relevant, None if it is; equal scores rank as in the figures."""
     counted = np.round(scores.astype(float), DECIMALS)
-    order = sorted(range(len(answers)), key=lambda place: (-counted[place], labels[place]))
-    best = next(rank for rank, place in enumerate(order) if labels[place])
+    order = sorted(range(len(answers)), key=lambda place: (-counted[place], answers[place].label))
+    best = next(rank for rank, place in enumerate(order) if answers[place].label == "1")
     first, relevant = (
         Candidate(cut(answers[place].text), answers[place].place, rank + 1, float(_probability(scores[place])))
         for rank, place in ((0, order[0]), (best, order[best]))

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.cli import CommandError
+from toolkit.training.labelled import Row
 from toolkit.training.page import FIGURES, PAGE, as_html, report_folder, write_report
 from toolkit.training.report import (
     LONGEST_TEXT,
     WORST,
     ClassReport,
     RankingReport,
-    Row,
     as_json,
     class_report,
     columns,
@@ -36,21 +36,21 @@ SPAM = [0.9, 0.8, 0.6, 0.1, 0.3]  # the probability of class 0: two mistakes of 
 
 def small(baselines: dict[str, np.ndarray] | None = None, unknown: float | None = 0.25) -> ClassReport:
     probabilities = np.array([[each, 1 - each] for each in SPAM])
-    rows = [Row(text, f"mails.csv, line {number}") for number, text in enumerate(TEXTS, 2)]
-    return class_report(NAMES, LABELS, probabilities, rows, unknown, baselines or {})
+    rows = [
+        Row(text, NAMES[label], f"mails.csv, line {number}")
+        for number, (text, label) in enumerate(zip(TEXTS, LABELS, strict=True), 2)
+    ]
+    return class_report(NAMES, rows, probabilities, unknown, baselines or {})
 
 
 def ranked() -> RankingReport:
     answers = [
-        [Row("no", "b, line 1"), Row(f"yes {SCRIPT}", "b, line 2")],
-        [Row("right", "b, line 3")],
-        [Row("x", "b")],
+        [Row("no", "0", "b, line 1"), Row(f"yes {SCRIPT}", "1", "b, line 2")],
+        [Row("right", "1", "b, line 3")],
+        [Row("x", "0", "b")],
     ]
     scores = [np.array([math.log(3), -math.log(3)]), np.array([1.0]), np.array([0.0])]  # 0.75 and 0.25
-    labels = [[0, 1], [1], [0]]
-    return ranking_report(
-        ["who ?", "what ?", "when ?"], answers, labels, scores, None, {"coin": [np.zeros(2), *scores[1:]]}
-    )
+    return ranking_report(["who ?", "what ?", "when ?"], answers, scores, None, {"coin": [np.zeros(2), *scores[1:]]})
 
 
 class Page(HTMLParser):
@@ -101,8 +101,8 @@ def test_a_ranking_report_by_hand() -> None:
 
 
 def test_a_ranking_whose_scores_are_equal_is_shown_as_it_is_counted() -> None:
-    answers = [[Row("yes", "1"), Row("no", "2")]]
-    (worst,) = ranking_report(["?"], answers, [[1, 0]], [np.array([1e-7, 0.0])], None, {}).worst
+    answers = [[Row("yes", "1", "line 1"), Row("no", "0", "line 2")]]
+    (worst,) = ranking_report(["?"], answers, [np.array([1e-7, 0.0])], None, {}).worst
     assert (worst.average_precision, worst.first.text, worst.relevant.rank) == (0.5, "no", 2)
 
 
@@ -111,11 +111,10 @@ def test_a_ranking_whose_scores_are_equal_is_shown_as_it_is_counted() -> None:
     [(0, "The model beats simple"), (100, "simple beats the model"), (50, "not clearly better or worse than simple")],
 )
 def test_the_verdict_compares_with_the_best_baseline(theirs: int, expected: str) -> None:
-    labels = [0] * 100
     probabilities = np.array([[0.9, 0.1]] * 50 + [[0.1, 0.9]] * 50)
     simple = np.array([0] * theirs + [1] * (100 - theirs))
-    rows = [Row("text", "place")] * 100
-    report = class_report(["a", "b"], labels, probabilities, rows, None, {"worse": np.ones(100), "simple": simple})
+    rows = [Row("text", "a", "place")] * 100
+    report = class_report(["a", "b"], rows, probabilities, None, {"worse": np.ones(100), "simple": simple})
     if theirs:
         assert expected in verdict(report)
     else:
@@ -130,7 +129,9 @@ def test_without_baselines_there_is_no_verdict() -> None:
 def test_the_text_names_every_figure_and_obeys_no_label() -> None:
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8]])
     names = ["\x1b[31mred\n\tline", "a name that is much too long for a terminal"]
-    report = class_report(names, [0, 0], probabilities, [Row("a", "1"), Row("b", "2")], 0.125, {"guess": np.ones(2)})
+    report = class_report(
+        names, [Row("a", names[0], "1"), Row("b", names[0], "2")], probabilities, 0.125, {"guess": np.ones(2)}
+    )
     text = report.as_text()
     assert "\x1b" not in text
     lines = [line.split() for line in text.splitlines()]
@@ -147,7 +148,7 @@ def test_of_many_classes_the_text_names_those_most_often_confused() -> None:
     names = [f"class {number}" for number in range(40)]
     labels = [*range(40), 3, 3]
     probabilities = np.eye(40)[[*range(40), 7, 7]]
-    report = class_report(names, labels, probabilities, [Row("t", "p")] * 42, None, {})
+    report = class_report(names, [Row("t", names[label], "p") for label in labels], probabilities, None, {})
     assert columns([("class", "predicted", "rows"), ("class 3", "class 7", "2")]) == report.confusion_as_text()
 
 
@@ -202,22 +203,22 @@ def test_a_page_has_no_identifier_twice() -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40), st.integers(2, 30))
 def test_any_label_makes_a_report_as_text_and_json(label: str, count: int) -> None:
     names = [f"{label}{number}" for number in range(count)]
-    rows = [Row(label, "place")] * count
-    report = class_report(names, list(range(count)), np.full((count, count), 1 / count), rows, None, {})
+    rows = [Row(label, name, "place") for name in names]
+    report = class_report(names, rows, np.full((count, count), 1 / count), None, {})
     assert report.as_text()
     assert json.loads(as_json(report))["classes"][0]["label"] == names[0]
 
 
 def test_long_texts_are_cut_and_few_rows_shown() -> None:
-    rows = [Row("word " * 1000, "place")] * 50
-    report = class_report(["a", "b"], [0] * 50, np.array([[0.1, 0.9]] * 50), rows, None, {})
+    rows = [Row("word " * 1000, "a", "place")] * 50
+    report = class_report(["a", "b"], rows, np.array([[0.1, 0.9]] * 50), None, {})
     assert len(report.worst) == WORST
     assert all(len(mistake.text) <= LONGEST_TEXT for mistake in report.worst)
 
 
 def test_labels_that_look_like_formulas_and_other_scripts_are_drawn_as_they_are() -> None:
     names = ["$x_1$", "中文", "\\frac{"]
-    report = class_report(names, [0, 1, 2], np.eye(3), [Row("t", "p")] * 3, None, {})
+    report = class_report(names, [Row("t", name, "p") for name in names], np.eye(3), None, {})
     html = as_html(report, "m", "d")
     for name in names:
         assert f">{name}</text>" in html
