@@ -19,8 +19,6 @@ import pytest
 from gensim.models import KeyedVectors
 from gensim.models.fasttext import load_facebook_vectors
 from gensim.test.utils import datapath
-from hypothesis import given
-from hypothesis import strategies as st
 
 from inference.tokenizer import tokenize
 from toolkit.cli import CommandError, read_wordlist
@@ -245,12 +243,6 @@ def test_a_cut_file_leaves_no_output(tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert re.fullmatch(r"word2vec_bin_to_txt\.py: .*cut\.bin: ends within word 2 .*\n", ran.stderr)
     assert [path.name for path in tmp_path.iterdir()] == ["cut.bin"]
-
-
-@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=30))
-def test_numbers_are_spelled_so_that_they_come_back(values: list[float]) -> None:
-    vector = np.array(values, np.float32)
-    assert np.array(word2vec_bin_to_txt.to_text(vector).split(" "), np.float32).tobytes() == vector.tobytes()
 
 
 def test_the_committed_sample_has_the_words_of_the_demo() -> None:
