@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import ir_measures
 import numpy as np
 from ir_measures import AP, RR
+from sklearn import metrics
 
 from toolkit.cli import CommandError
 
@@ -14,6 +15,11 @@ DECIMALS = 5  # of scores that count: a text scores the same to about 6 in every
 def accuracy(labels: Sequence[int], classes: np.ndarray) -> float:
     """Return the share of `classes` that are right."""
     return float(np.mean(classes == np.asarray(labels)))
+
+
+def macro_f1(labels: Sequence[int], classes: np.ndarray) -> float:
+    """Return the mean F1 of the classes that occur in `labels` or `classes`, each counted alike."""
+    return float(metrics.f1_score(labels, classes, average="macro", zero_division=0.0))
 
 
 def map_mrr(labels: Sequence[Sequence[int]], scores: Sequence[np.ndarray]) -> tuple[float, float]:
