@@ -77,6 +77,11 @@ class Service:
         )
         return cls(predict, model, vectors, settings, time.perf_counter() - started)
 
+    def about(self) -> dict[str, Any]:
+        """Return what the model is: its architecture, its labels if it has some, and its card."""
+        labels = {name: value for name, value in self.model.config.items() if name == "labels"}
+        return {"model": self.predict.ARCHITECTURE, **labels, **(self.model.card or {})}
+
     def answer(self, fields: dict[str, Any], deadline: float) -> dict[str, Any]:
         """Return the answer to a request's fields; `deadline`, in seconds of `time.monotonic()`, is for its reads.
 
@@ -113,6 +118,6 @@ def make_handler(predict: Predict) -> gateway.Handler:
     service = Service.load(predict, settings)
     gc.freeze()  # Later collections leave it out, too.
     gc.enable()
-    handler = with_check(gateway.http_handler(service.answer, settings), service)
+    handler = with_check(gateway.http_handler(service.answer, settings, service.about()), service)
     snapstart.register(handler, service.vectors.reconnect, predict.EXAMPLE)
     return handler

@@ -59,9 +59,12 @@ def test_it_answers_as_pytorch_does(
     tmp_path: Path, architecture: str, config: dict[str, Any], overlap: dict[str, Any] | None
 ) -> None:
     source = tmp_path / "m.model"
-    write_model(source, architecture, config, PREDICT[architecture].build(config).state_dict(), overlap)
+    weights = PREDICT[architecture].build(config).state_dict()
+    card = {"title": "t", "description": "d", "samples": [{"input": "é"}]}
+    write_model(source, architecture, config, weights, overlap, {"request": {}, "logits": []}, card)
     torch_model, onnx_model = pair(tmp_path, architecture, source)
     assert (onnx_model.config, onnx_model.overlap) == (config, overlap)
+    assert (onnx_model.check, onnx_model.card) == ({"request": {}, "logits": []}, card)
     random = np.random.default_rng(0)
     for count in (1, 2, 128):
         for time in (1, 2, 30, 256):
