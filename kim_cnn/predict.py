@@ -52,17 +52,22 @@ def batches(model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[s
     return groups
 
 
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the probability of each class for `logits`, both (texts, classes)."""
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    shares: np.ndarray = powers / powers.sum(1, keepdims=True)
+    return shares
+
+
 def answer(model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]:
     """Return the answer's fields for `logits` (texts, classes): class, label, probabilities and logits of each text."""
     labels = model.config["labels"]
     predictions = logits.argmax(1).tolist()
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    shares = powers / powers.sum(1, keepdims=True)  # softmax
     fields = {
         "input": request.texts,
         "prediction": predictions,
         "label": [labels[prediction] for prediction in predictions],
-        "probabilities": [dict(zip(labels, row, strict=True)) for row in shares.tolist()],
+        "probabilities": [dict(zip(labels, row, strict=True)) for row in softmax(logits).tolist()],
         "output": logits.tolist(),
     }
     if any(request.truncated):
