@@ -50,7 +50,7 @@ def check(service: "Service", deadline: float) -> None:
     """
     expected = service.model.check
     fields = expected["request"] if expected else service.predict.EXAMPLE
-    request = service.predict.read(fields, service.settings)
+    request = service.predict.read(fields, service.tokenizer, service.settings)
     vectors = service.vectors.lookup((word for words in request.sentences for word in words), deadline)
     logits = service.model.logits(service.predict.batches(service.model, request.sentences, vectors))
     if expected is None:

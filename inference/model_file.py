@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inference import libtorch
+from inference.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,9 +73,15 @@ def load(path: Path, architecture: str, build: Build) -> Model:
     if not path.exists():
         raise ModelFileError(f"{path}: no such file; train one or set MODEL_PATH")
     if path.suffix == ".onnx":
-        return _load_onnx(path, architecture)
-    module, content = read(path, architecture, build)
-    return from_module(module, content["config"], content.get("overlap"), content.get("check"))
+        model = _load_onnx(path, architecture)
+    else:
+        module, content = read(path, architecture, build)
+        model = from_module(module, content["config"], content.get("overlap"), content.get("check"))
+    try:
+        Tokenizer.from_config(model.config)
+    except ValueError as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    return model
 
 
 def read(path: Path, architecture: str, build: Build) -> tuple["nn.Module", dict[str, Any]]:

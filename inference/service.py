@@ -14,6 +14,7 @@ from inference.check import with_check
 from inference.fields import Request
 from inference.model_file import Batch, Model
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from inference.word_vectors import WordVectors
 
 ROOT = Path(__file__).parents[1]  # of the package or the checkout, where the handlers and the model files are
@@ -28,7 +29,7 @@ class Predict(Protocol):
     def load(self, path: Path) -> Model:
         """Read a model file."""
 
-    def read(self, fields: dict[str, Any], settings: Settings) -> Request:
+    def read(self, fields: dict[str, Any], tokenizer: Tokenizer, settings: Settings) -> Request:
         """Check a request's fields and split them into words."""
 
     def batches(
@@ -48,6 +49,7 @@ class Service:
     ):
         """Answer with `model` and `vectors`; the first answer counts the `load_seconds` it took to load them."""
         self.predict, self.model, self.vectors, self.settings = predict, model, vectors, settings
+        self.tokenizer = Tokenizer.from_config(model.config, settings.max_words)
         self._load_seconds = load_seconds
 
     @classmethod
@@ -71,7 +73,7 @@ class Service:
         Raises RequestError for what the caller sent, VectorsError when words can't be read.
         """
         started = time.perf_counter()
-        request = self.predict.read(fields, self.settings)
+        request = self.predict.read(fields, self.tokenizer, self.settings)
         vectors = self.vectors.lookup((word for words in request.sentences for word in words), deadline)
         batches = self.predict.batches(self.model, request.sentences, vectors)
         embedded = time.perf_counter()

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from inference.tokenizer import tokenize
+from inference.tokenizer import Tokenizer, tokenize
 from toolkit.cli import CommandError, read_lines
 
 
@@ -12,10 +12,11 @@ class Sentence(NamedTuple):
 
     words: list[str]
     label: int
+    text: str  # as the file has it
 
 
-def read_sentences(path: Path, classes: int | None = None) -> list[Sentence]:
-    """Read the tokenized sentences of a file with labels 0 … `classes` − 1, or any from 0.
+def read_sentences(path: Path, classes: int | None = None, tokenizer: Tokenizer = tokenize) -> list[Sentence]:
+    """Read and tokenize the sentences of a file with labels 0 … `classes` − 1, or any from 0.
 
     Raises CommandError, which names file and line, for data that can't be used.
     """
@@ -29,10 +30,10 @@ def read_sentences(path: Path, classes: int | None = None) -> list[Sentence]:
         if not label.isdecimal() or (classes is not None and int(label) >= classes):
             expected = "a number" if classes is None else f"0 to {classes - 1}"
             raise CommandError(f"{path}, line {number}: label {label!r} is not {expected}")
-        words = tokenize(text)
+        words = tokenizer(text)
         if not words:
             raise CommandError(f"{path}, line {number}: no words after the label")
-        sentences.append(Sentence(words, int(label)))
+        sentences.append(Sentence(words, int(label), text))
     if not sentences:
         raise CommandError(f"{path}: no sentences in it")
     return sentences

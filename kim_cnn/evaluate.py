@@ -3,8 +3,8 @@
     python -m kim_cnn.evaluate --model kim_cnn.model --data sst/stsa.fine.dev.tsv --vectors glove.6B.50d.txt.gz
     python -m kim_cnn.evaluate --endpoint https://…/kim_cnn --data sst/stsa.fine.dev.tsv
 
-The last line on stdout is `accuracy 0.4712`. With --endpoint the deployed function classifies. Sentences are cut to
-MAX_WORDS words, the most that a request may hold, offline as well.
+The last line on stdout is `accuracy 0.4712`. With --endpoint the deployed function classifies. Sentences are
+tokenized and cut as the model's config says, offline as well.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from inference.model_file import Model
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from kim_cnn import predict
 from kim_cnn.dataset import Sentence, read_sentences
 from toolkit.cli import log, run
@@ -30,9 +31,9 @@ def words_of(sentences: Iterable[Sentence]) -> set[str]:
     return {word for sentence in sentences for word in sentence.words}
 
 
-def cut(sentences: Iterable[Sentence], max_words: int) -> list[Sentence]:
-    """Return the sentences, each cut to `max_words` words."""
-    return [sentence._replace(words=sentence.words[:max_words]) for sentence in sentences]
+def cut(sentences: Iterable[Sentence], tokenizer: Tokenizer) -> list[Sentence]:
+    """Return the sentences, each cut to the words that the model takes."""
+    return [sentence._replace(words=tokenizer.cut(sentence.words)) for sentence in sentences]
 
 
 def predictions(
@@ -49,7 +50,7 @@ def predictions(
 
 def served_predictions(url: str, sentences: Sequence[Sentence], settings: Settings, quiet: bool = True) -> np.ndarray:
     """Return what `predictions` returns, computed by the function deployed at `url`."""
-    texts = (" ".join(sentence.words) for sentence in sentences)
+    texts = (sentence.text for sentence in sentences)
     requests = [{"input": group} for group in split(texts, len(body({"input": []})), settings)]
     return np.concatenate([answer["prediction"] for answer in post_all(url, requests, quiet)])
 
@@ -58,16 +59,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
     options = evaluation_options(__doc__, "a file of lines: label, tab, sentence", argv)
     settings = Settings.from_environment()
-    model = predict.load(options.model) if options.model else None
-    whole = read_sentences(options.data, len(model.config["labels"]) if model else None)
-    sentences = cut(whole, settings.max_words)
-    if sentences != whole:
-        log(f"note: sentences cut to {settings.max_words} words, the most that are served")
-    if model:
+    if options.endpoint:
+        sentences = read_sentences(options.data)
+        classes = served_predictions(options.endpoint, sentences, settings, options.quiet)
+    else:
+        model = predict.load(options.model)
+        tokenizer = Tokenizer.from_config(model.config, settings.max_words)
+        whole = read_sentences(options.data, len(model.config["labels"]), tokenizer)
+        sentences = cut(whole, tokenizer)
+        if sentences != whole:
+            log(f"note: sentences cut to {tokenizer.max_words} words, the most that the model takes")
         vectors = load_vectors(options.vectors, words_of(sentences), model.vector_length)
         classes = predictions(model, sentences, vectors, options.quiet)
-    else:
-        classes = served_predictions(options.endpoint, sentences, settings, options.quiet)
     print(f"accuracy {accuracy([sentence.label for sentence in sentences], classes):.4f}")
     return 0
 

@@ -10,6 +10,7 @@ from inference import model_file
 from inference.fields import Request, texts_field
 from inference.model_file import Batch, Model
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from inference.word_vectors import by_length, embed
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ def load(path: Path) -> Model:
     return model_file.load(path, ARCHITECTURE, build)
 
 
-def read(fields: dict[str, Any], settings: Settings) -> Request:
+def read(fields: dict[str, Any], tokenizer: Tokenizer, settings: Settings) -> Request:
     """Return the texts of `input`, a string or a list of strings; raise RequestError for what can't be answered."""
-    return texts_field(fields, "input", settings)
+    return texts_field(fields, "input", tokenizer, settings)
 
 
 def batches(model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[str, np.ndarray | None]) -> list[Batch]:
@@ -54,4 +55,6 @@ def answer(model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]
         "label": [model.config["labels"][prediction] for prediction in predictions],
         "output": logits.tolist(),
     }
+    if any(request.truncated):
+        fields["truncated"] = request.truncated
     return fields if request.is_list else {name: values[0] for name, values in fields.items()}

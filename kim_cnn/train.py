@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from kim_cnn import predict
 from kim_cnn.dataset import Sentence, read_sentences
 from kim_cnn.evaluate import cut, predictions, words_of
@@ -81,13 +82,13 @@ class Data(NamedTuple):
     labels: tuple[str, ...]
 
 
-def read_data(folder: Path, dataset: Dataset, sentence_copies: int, max_words: int) -> Data:
-    """Read a data set; sentences of the dev set are cut to `max_words` words. Raises CommandError for a bad line."""
+def read_data(folder: Path, dataset: Dataset, sentence_copies: int, tokenizer: Tokenizer) -> Data:
+    """Read a data set; sentences of the dev set are cut to what a model takes. Raises CommandError for a bad line."""
     phrases, sentences, dev = (
-        read_sentences(folder / f"stsa.{dataset.files}.{split}.tsv", len(dataset.labels))
+        read_sentences(folder / f"stsa.{dataset.files}.{split}.tsv", len(dataset.labels), tokenizer)
         for split in ("phrases.train", "train", "dev")
     )
-    return Data(phrases + sentence_copies * sentences, cut(dev, max_words), dataset.labels)
+    return Data(phrases + sentence_copies * sentences, cut(dev, tokenizer), dataset.labels)
 
 
 def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool = False) -> TrainedModel:
@@ -158,13 +159,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     recipe = RECIPES[options.mode]
     recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
     torch.manual_seed(options.seed)
-    max_words = Settings.from_environment().max_words
-    data = read_data(options.data, DATASETS[options.dataset], recipe.sentence_copies, max_words)
+    tokenizer = Tokenizer(max_words=Settings.from_environment().max_words)
+    data = read_data(options.data, DATASETS[options.dataset], recipe.sentence_copies, tokenizer)
     embedding = TrainableEmbedding.load(
         options.mode, options.vectors, options.dim, words_of(data.train), words_of(data.dev)
     )
     model = train(recipe, data, embedding, options.quiet)
-    requests = [predict.EXAMPLE, *({"input": " ".join(sentence.words)} for sentence in data.dev)]
+    requests = [predict.EXAMPLE, *({"input": sentence.text} for sentence in data.dev)]
     check = make_check(predict, model.served(), requests, model.embedding.table())
     model.write(options.output, check, options.export_vectors, options.vectors)
     print(f"accuracy {dev_accuracy(model, data.dev):.4f}")

@@ -8,7 +8,7 @@ that is not.
 from pathlib import Path
 from typing import NamedTuple
 
-from inference.tokenizer import tokenize
+from inference.tokenizer import Tokenizer, tokenize
 from toolkit.cli import CommandError, read_lines
 
 FILES = ("id.txt", "a.toks", "b.toks", "sim.txt")
@@ -21,10 +21,12 @@ class Question(NamedTuple):
     words: list[str]
     answers: list[list[str]]
     labels: list[int]  # per answer: 1 relevant, 0 not
+    text: str  # the question, as the file has it
+    answer_texts: list[str]  # the answers, as the file has them
 
 
-def read_questions(folder: Path) -> list[Question]:
-    """Read the questions of a folder, in order, tokenized; CommandError names file and line of what is wrong."""
+def read_questions(folder: Path, tokenizer: Tokenizer = tokenize) -> list[Question]:
+    """Read and tokenize the questions of a folder, in order; CommandError names file and line of what is wrong."""
     columns = []
     for name in FILES:
         if not (folder / name).exists():
@@ -39,13 +41,14 @@ def read_questions(folder: Path) -> list[Question]:
     for number, (id, question, answer, label) in enumerate(zip(*columns, strict=True), 1):
         if label not in ("0", "1"):
             raise CommandError(f"{folder / 'sim.txt'}, line {number}: label {label!r} is neither 0 nor 1")
-        words, answer_words = tokenize(question), tokenize(answer)
+        words, answer_words = tokenizer(question), tokenizer(answer)
         if not words or not answer_words:
             raise CommandError(f"{folder / ('b.toks' if words else 'a.toks')}, line {number}: no words")
-        known = questions.setdefault(id, Question(id, words, [], []))
+        known = questions.setdefault(id, Question(id, words, [], [], question, []))
         if known.words != words:
             raise CommandError(f"{folder / 'a.toks'}, line {number}: another question has the id {id!r} as well")
         known.answers.append(answer_words)
+        known.answer_texts.append(answer)
         known.labels.append(int(label))
     if not questions:
         raise CommandError(f"{folder}: no pairs in it")

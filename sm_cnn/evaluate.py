@@ -5,7 +5,7 @@
 
 The last line on stdout is `MAP 0.7524 MRR 0.8012`, as trec_eval defines them, over the questions that have a relevant
 answer. Where scores are equal the relevant answer is ranked last. With --endpoint the deployed function scores.
-Sentences are cut to MAX_WORDS words, the most that a request may hold, offline as well.
+Sentences are tokenized and cut as the model's config says, offline as well.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from inference.model_file import Model
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from sm_cnn import predict
 from sm_cnn.dataset import Question, read_questions
 from toolkit.cli import log, run
@@ -30,10 +31,10 @@ def words_of(questions: Iterable[Question]) -> set[str]:
     return {word for question in questions for words in (question.words, *question.answers) for word in words}
 
 
-def cut(questions: Iterable[Question], max_words: int) -> list[Question]:
-    """Return the questions, each sentence cut to `max_words` words."""
+def cut(questions: Iterable[Question], tokenizer: Tokenizer) -> list[Question]:
+    """Return the questions, each sentence cut to the words that the model takes."""
     return [
-        question._replace(words=question.words[:max_words], answers=[words[:max_words] for words in question.answers])
+        question._replace(words=tokenizer.cut(question.words), answers=[*map(tokenizer.cut, question.answers)])
         for question in questions
     ]
 
@@ -54,9 +55,9 @@ def scores(
 
 def requests(question: Question, settings: Settings) -> Iterator[dict[str, Any]]:
     """Yield the requests for a question: as few as the bounds on sentences and bytes allow."""
-    sent1 = " ".join(question.words)
-    for sent2 in split(map(" ".join, question.answers), len(body({"sent1": sent1, "sent2": []})), settings):
-        yield {"sent1": sent1, "sent2": sent2}
+    fields = {"sent1": question.text, "sent2": []}
+    for sent2 in split(question.answer_texts, len(body(fields)), settings):
+        yield {**fields, "sent2": sent2}
 
 
 def served_scores(url: str, questions: Sequence[Question], settings: Settings, quiet: bool = True) -> list[np.ndarray]:
@@ -73,14 +74,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
     options = evaluation_options(__doc__, "the folder of one split: trecqa/raw-dev", argv)
     settings = Settings.from_environment()
-    whole = read_questions(options.data)
-    questions = cut(whole, settings.max_words)
-    if questions != whole:
-        log(f"note: sentences cut to {settings.max_words} words, the most that are served")
     if options.endpoint:
+        questions = read_questions(options.data)
         found = served_scores(options.endpoint, questions, settings, options.quiet)
     else:
         model = predict.load(options.model)
+        tokenizer = Tokenizer.from_config(model.config, settings.max_words)
+        whole = read_questions(options.data, tokenizer)
+        questions = cut(whole, tokenizer)
+        if questions != whole:
+            log(f"note: sentences cut to {tokenizer.max_words} words, the most that the model takes")
         vectors = load_vectors(options.vectors, words_of(questions), model.vector_length)
         found = scores(model, questions, vectors, options.quiet)
     print("MAP {:.4f} MRR {:.4f}".format(*map_mrr([question.labels for question in questions], found)))

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from sm_cnn import overlap, predict
 from sm_cnn.dataset import Question, read_questions
 from sm_cnn.evaluate import cut, scores, words_of
@@ -85,9 +86,10 @@ class Data(NamedTuple):
     dev: list[Question]
 
 
-def read_data(folder: Path, recipe: Recipe, max_words: int) -> Data:
-    """Read the splits; sentences of the dev set are cut to `max_words` words. Raises CommandError for a bad line."""
-    return Data(read_questions(folder / recipe.train), cut(read_questions(folder / recipe.dev), max_words))
+def read_data(folder: Path, recipe: Recipe, tokenizer: Tokenizer) -> Data:
+    """Read the splits; sentences of the dev set are cut to what a model takes. Raises CommandError for a bad line."""
+    train, dev = (read_questions(folder / split, tokenizer) for split in (recipe.train, recipe.dev))
+    return Data(train, cut(dev, tokenizer))
 
 
 def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool = False) -> TrainedModel:
@@ -164,12 +166,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         recipe = without_features(recipe)
     recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
     torch.manual_seed(options.seed)
-    data = read_data(options.data, recipe, Settings.from_environment().max_words)
+    tokenizer = Tokenizer(max_words=Settings.from_environment().max_words)
+    data = read_data(options.data, recipe, tokenizer)
     embedding = TrainableEmbedding.load(
         options.mode, options.vectors, options.dim, words_of(data.train), words_of(data.dev)
     )
     model = train(recipe, data, embedding, options.quiet)
-    pairs = ({"sent1": " ".join(each.words), "sent2": " ".join(each.answers[0])} for each in data.dev)
+    pairs = ({"sent1": each.text, "sent2": each.answer_texts[0]} for each in data.dev)
     check = make_check(predict, model.served(), [predict.EXAMPLE, *pairs], model.embedding.table())
     model.write(options.output, check, options.export_vectors, options.vectors)
     print("MAP {:.4f} MRR {:.4f}".format(*dev_map_mrr(model, data.dev)))

@@ -20,6 +20,7 @@ import sm_cnn.evaluate
 import sm_cnn.predict
 import sm_cnn.train
 from inference.settings import Settings
+from inference.tokenizer import tokenize
 from tests.conftest import ROOT
 from toolkit.training.options import MODES
 from toolkit.vectors.file import VectorFileError, read_vectors
@@ -165,7 +166,7 @@ def test_the_model_file_holds_a_request_with_the_logits_that_it_gives(case: Case
     model = case.predict.load(case.run(data))
     vectors = dict(read_vectors(data / "vectors.txt"))
     assert model.check is not None
-    sentences = case.predict.read(model.check["request"], Settings()).sentences
+    sentences = case.predict.read(model.check["request"], tokenize, Settings()).sentences
     assert {word for words in sentences for word in words} <= set(vectors)
     logits = model.logits(case.predict.batches(model, sentences, vectors))
     np.testing.assert_allclose(logits, model.check["logits"], atol=1e-4)

@@ -283,7 +283,7 @@ def test_nothing_is_loaded_from_elsewhere_and_nothing_is_sent_unasked(page: Page
 # What goes wrong
 
 PROBLEMS = [
-    (400, {"error": "input has 300 words; send at most 256 a sentence"}, ["at most 256", "Change the text"], False),
+    (400, {"error": "input[1] is empty; send a sentence"}, ["input[1] is empty", "Change the text"], False),
     (403, {"message": "Forbidden"}, ["does not let", "Check the API URL"], False),
     (404, {"message": "Not Found"}, [f"nothing answers at {API}/kim_cnn", "Check the API URL", "not deployed"], False),
     (405, {"error": "method PUT is not served; use POST"}, ["use POST", "Check the API URL"], False),

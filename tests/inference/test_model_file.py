@@ -74,6 +74,14 @@ def test_a_model_file_that_would_run_code_is_refused(tmp_path: Path, monkeypatch
     assert not Path("executed").exists()
 
 
+def test_options_of_a_config_that_are_none_are_refused_by_name(tmp_path: Path) -> None:
+    saved(tmp_path / "m.model", config={**KIM, "tokenizer": {"stems": True}})
+    with pytest.raises(
+        ModelFileError, match=r"m\.model: config has the tokenizer {'stems': True}, not true or false for"
+    ):
+        kim_cnn.predict.load(tmp_path / "m.model")
+
+
 def test_a_wrong_file_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "m.model"
     with pytest.raises(ModelFileError, match="no such file"):

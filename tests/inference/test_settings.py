@@ -43,8 +43,17 @@ def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("name", ["WORD_CACHE_SIZE", "MAX_BODY_BYTES", "MAX_SENTENCES", "MAX_WORDS"])
 @pytest.mark.parametrize("value", ["", "-1", "1e3", "many", "²", "0x10"])
 def test_a_setting_that_is_no_number_is_refused_by_name(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=f"the environment variable {name} is .*; set it to a whole number, 0 or"):
+    with pytest.raises(
+        SettingsError, match=f"the environment variable {name} is .*; set it to a whole number, [01] or"
+    ):
         Settings.from_environment({name: value})
+
+
+def test_a_text_of_no_words_is_none() -> None:
+    with pytest.raises(
+        SettingsError, match="the environment variable MAX_WORDS is '0'; set it to a whole number, 1 or"
+    ):
+        Settings.from_environment({"MAX_WORDS": "0"})
 
 
 def test_a_log_level_that_is_none_is_refused() -> None:

@@ -15,8 +15,8 @@ def test_sentences_are_tokenized_as_in_serving_and_quotes_are_only_words(tmp_pat
     path = tmp_path / "data.tsv"
     path.write_bytes("1\t`` a bit of \"fun -lrb- really -rrb-\n0\tit\u2028isn't good .\r\n".encode())
     assert read_sentences(path, 2) == [
-        Sentence(["``", "a", "bit", "of", "``", "fun", "(", "really", ")"], 1),
-        Sentence(["it", "is", "n't", "good", "."], 0),
+        Sentence(["``", "a", "bit", "of", "``", "fun", "(", "really", ")"], 1, '`` a bit of "fun -lrb- really -rrb-'),
+        Sentence(["it", "is", "n't", "good", "."], 0, "it\u2028isn't good ."),
     ]
 
 
@@ -59,4 +59,4 @@ def test_every_line_is_a_sentence_whatever_is_in_it(
 ) -> None:
     path = tmp_path_factory.mktemp("data") / "data.tsv"
     path.write_bytes("".join(f"{label}\t{text}\n" for label, text in rows).encode())
-    assert read_sentences(path, 5) == [Sentence(tokenize(text), label) for label, text in rows]
+    assert read_sentences(path, 5) == [Sentence(tokenize(text), label, text) for label, text in rows]

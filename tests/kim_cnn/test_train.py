@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from inference.tokenizer import Tokenizer
 from kim_cnn.dataset import Sentence
 from kim_cnn.train import DATASETS, move_against, read_data
 
@@ -12,10 +13,10 @@ from kim_cnn.train import DATASETS, move_against, read_data
 def test_whole_sentences_are_added_to_the_phrases_and_only_the_dev_set_is_cut(tmp_path: Path) -> None:
     for split, text in (("phrases.train", "a phrase"), ("train", "a whole sentence"), ("dev", "one two three four")):
         (tmp_path / f"stsa.binary.{split}.tsv").write_text(f"1\t{text}\n")
-    data = read_data(tmp_path, DATASETS["sst-2"], sentence_copies=2, max_words=2)
-    whole = Sentence(["a", "whole", "sentence"], 1)
-    assert data.train == [Sentence(["a", "phrase"], 1), whole, whole]
-    assert data.dev == [Sentence(["one", "two"], 1)]
+    data = read_data(tmp_path, DATASETS["sst-2"], sentence_copies=2, tokenizer=Tokenizer(max_words=2))
+    whole = Sentence(["a", "whole", "sentence"], 1, "a whole sentence")
+    assert data.train == [Sentence(["a", "phrase"], 1, "a phrase"), whole, whole]
+    assert data.dev == [Sentence(["one", "two"], 1, "one two three four")]
     assert data.labels == ("negative", "positive")
 
 

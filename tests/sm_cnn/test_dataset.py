@@ -30,8 +30,10 @@ def test_pairs_are_grouped_by_question_and_tokenized_as_in_serving(tmp_path: Pat
             ["who", "wrote", "it", "?"],
             [["she", "wrote", "it", "(", "alone", ")"], ["nobody", "knows"]],
             [1, 0],
+            "who wrote it ?",
+            ["she wrote it -lrb- alone -rrb-", "nobody knows"],
         ),
-        Question("7", ["when", "?"], [["it", "is", "n't", "known"]], [0]),
+        Question("7", ["when", "?"], [["it", "is", "n't", "known"]], [0], "when ?", ["it isn't known"]),
     ]
 
 

@@ -12,6 +12,7 @@ from inference.fields import RequestError
 from inference.model_file import Model
 from inference.service import Predict
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from toolkit.atomic_write import atomic_write
 
 
@@ -44,13 +45,16 @@ def make_check(
 
     None when there is no such request.
     """
+    settings = Settings()
+    tokenizer = Tokenizer.from_config(model.config, settings.max_words)
     for fields in requests:
         try:
-            sentences = predict.read(fields, Settings()).sentences
-        except RequestError:  # longer than functions take by default
+            request = predict.read(fields, tokenizer, settings)
+        except RequestError:  # larger than functions take by default
             continue
-        if all(vectors.get(word) is not None for words in sentences for word in words):
-            logits = model.logits(predict.batches(model, sentences, vectors))
+        known = all(vectors.get(word) is not None for words in request.sentences for word in words)
+        if known and not any(request.truncated):  # or the logits would depend on a setting
+            logits = model.logits(predict.batches(model, request.sentences, vectors))
             # Rounded, as the last digits depend on the processor; the tolerance of a check is far wider.
             return {"request": fields, "logits": [[round(value, 4) for value in row] for row in logits.tolist()]}
     return None
