@@ -20,7 +20,7 @@ from kim_cnn.dataset import Sentence, read_sentences
 from toolkit.cli import log, run
 from toolkit.training.metrics import accuracy
 from toolkit.training.options import evaluation_options
-from toolkit.training.remote import body, post_all, split
+from toolkit.training.remote import post_all, split
 from toolkit.vectors.file import load_vectors
 
 AT_A_TIME = 128  # sentences whose vectors are in memory
@@ -51,7 +51,7 @@ def predictions(
 def served_predictions(url: str, sentences: Sequence[Sentence], settings: Settings, quiet: bool = True) -> np.ndarray:
     """Return what `predictions` returns, computed by the function deployed at `url`."""
     texts = (sentence.text for sentence in sentences)
-    requests = [{"input": group} for group in split(texts, len(body({"input": []})), settings)]
+    requests = [{"input": group} for group in split(texts, {"input": []}, settings)]
     return np.concatenate([answer["prediction"] for answer in post_all(url, requests, quiet)])
 
 
