@@ -16,6 +16,7 @@ from inference.settings import Settings
 from inference.tokenizer import Tokenizer
 from inference.word_vectors import WordVectors
 from tests.conftest import ROOT
+from tests.fakes.dynamodb import FakeDynamoDB
 from tests.serving import KIM, SM, TIMINGS, committed, handler, post, without_timings
 
 QUESTION, ANSWER = "how are glacier caves formed", "the ice facade is approximately 60 m high"
@@ -192,6 +193,19 @@ def test_a_service_keeps_to_its_settings(table: Any) -> None:
     assert ask(input="a b")[0] == 200
     assert ask(input=["a", "b"]) == (400, {"error": "input has 2 strings; send at most 1 a request"})
     assert ask(input="a" * 60)[0] == 413
+
+
+@pytest.mark.parametrize("predict", [KIM, SM])
+def test_a_request_with_too_many_distinct_words_reads_none(predict: Any) -> None:
+    table = FakeDynamoDB()
+    ask = asking(handler(predict, table, settings=Settings(max_distinct_words=4)))
+    fields = {"input": ["a b a b", "c d a"]} if predict is KIM else {"sent1": "a b", "sent2": ["a c", "d a"]}
+    assert ask(**fields)[0] == 200
+    (more,) = [name for name, value in fields.items() if isinstance(value, list)]
+    calls = table.calls.copy()
+    status, answer = ask(**{**fields, more: [*fields[more], "good"]})
+    assert (status, answer) == (400, {"error": "the request has 5 distinct words; send at most 4 a request"})
+    assert table.calls == calls
 
 
 START = """
