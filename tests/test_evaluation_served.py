@@ -60,7 +60,7 @@ def pairs(tmp_path: Path) -> Path:
 
 
 def test_sm_cnn_scores_and_metrics_agree(urls: dict[str, str], pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    questions = sm_cnn.evaluate.cut(sm_cnn.dataset.read_questions(pairs), Tokenizer(max_words=SETTINGS.max_words))
+    questions = sm_cnn.dataset.cut(sm_cnn.dataset.read_questions(pairs), Tokenizer(max_words=SETTINGS.max_words))
     model = sm_cnn.predict.load(ROOT / "sm_cnn.model")
     vectors = load_vectors(SAMPLE, sm_cnn.evaluate.words_of(questions), model.vector_length)
     offline = sm_cnn.evaluate.scores(model, questions, vectors)

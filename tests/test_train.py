@@ -149,7 +149,7 @@ def test_every_mode_learns_and_evaluates_to_what_training_printed(
     case.evaluate.main(["--model", str(model), "--data", str(data / case.dev), "--vectors", str(vectors)])
     assert capsys.readouterr().out.splitlines()[-1] == measured
     fields = measured.split()
-    assert fields[::2] == (["MAP", "MRR"] if case is SM else ["accuracy"])
+    assert fields[::2] == (["MAP", "MRR", "P@1"] if case is SM else ["accuracy"])
     assert float(fields[1]) > (1 + case.chance) / 2
     config = case.predict.load(model).config
     assert config["mode"] == mode
