@@ -23,6 +23,7 @@ class Question(NamedTuple):
     labels: list[int]  # per answer: 1 relevant, 0 not
     text: str  # the question, as the file has it
     answer_texts: list[str]  # the answers, as the file has them
+    places: list[str]  # of the answers: file and line
 
 
 def read_questions(folder: Path, tokenizer: Tokenizer = tokenize) -> list[Question]:
@@ -44,11 +45,12 @@ def read_questions(folder: Path, tokenizer: Tokenizer = tokenize) -> list[Questi
         words, answer_words = tokenizer(question), tokenizer(answer)
         if not words or not answer_words:
             raise CommandError(f"{folder / ('b.toks' if words else 'a.toks')}, line {number}: no words")
-        known = questions.setdefault(id, Question(id, words, [], [], question, []))
+        known = questions.setdefault(id, Question(id, words, [], [], question, [], []))
         if known.words != words:
             raise CommandError(f"{folder / 'a.toks'}, line {number}: another question has the id {id!r} as well")
         known.answers.append(answer_words)
         known.answer_texts.append(answer)
+        known.places.append(f"{folder / 'b.toks'}, line {number}")
         known.labels.append(int(label))
     if not questions:
         raise CommandError(f"{folder}: no pairs in it")

@@ -22,7 +22,7 @@ from inference.settings import Settings
 from inference.tokenizer import Tokenizer
 from sm_cnn import overlap, predict
 from sm_cnn.dataset import Question, read_questions
-from sm_cnn.evaluate import cut, scores, words_of
+from sm_cnn.evaluate import cut, measure, scores, show, words_of
 from sm_cnn.initialisation import begin_with_containment
 from sm_cnn.model import SMCNN
 from toolkit.cli import run
@@ -32,6 +32,7 @@ from toolkit.training.loop import fit
 from toolkit.training.metrics import map_mrr
 from toolkit.training.model_writer import make_check
 from toolkit.training.options import training_options, training_parser
+from toolkit.training.page import write_report
 from toolkit.training.trained import TrainedModel
 
 FILTERS, WIDTH = 100, 5  # as in the paper
@@ -175,7 +176,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     pairs = ({"sent1": each.text, "sent2": each.answer_texts[0]} for each in data.dev)
     check = make_check(predict, model.served(), [predict.EXAMPLE, *pairs], model.embedding.table())
     model.write(options.output, check, options.export_vectors, options.vectors)
-    print("MAP {:.4f} MRR {:.4f}".format(*dev_map_mrr(model, data.dev)))
+    vectors = model.embedding.table()
+    report = measure(data.dev, scores(model.served(), data.dev, vectors), vectors)
+    if options.report:
+        write_report(options.report, report, str(options.output), f"{options.data / recipe.dev}")
+    print(f"\ndev: {recipe.dev}\n")
+    show(report)
     return 130 if model.interrupted else 0
 
 

@@ -24,7 +24,9 @@ def write(folder: Path, pairs: Sequence[tuple[str, ...]] = PAIRS) -> Path:
 
 
 def test_pairs_are_grouped_by_question_and_tokenized_as_in_serving(tmp_path: Path) -> None:
-    assert read_questions(write(tmp_path)) == [
+    folder = write(tmp_path)
+    first, second, third = (f"{folder / 'b.toks'}, line {number}" for number in (1, 2, 3))
+    assert read_questions(folder) == [
         Question(
             "32.1",
             ["who", "wrote", "it", "?"],
@@ -32,8 +34,9 @@ def test_pairs_are_grouped_by_question_and_tokenized_as_in_serving(tmp_path: Pat
             [1, 0],
             "who wrote it ?",
             ["she wrote it -lrb- alone -rrb-", "nobody knows"],
+            [first, second],
         ),
-        Question("7", ["when", "?"], [["it", "is", "n't", "known"]], [0], "when ?", ["it isn't known"]),
+        Question("7", ["when", "?"], [["it", "is", "n't", "known"]], [0], "when ?", ["it isn't known"], [third]),
     ]
 
 

@@ -23,7 +23,8 @@ words = st.lists(st.sampled_from(["glacier", "é" * 400, "ice", '"', "a" * 900])
 
 def question(answers: list[str]) -> Question:
     """Return a question with answers none of which is relevant."""
-    return Question("1", ["who", "?"], [tokenize(text) for text in answers], [0] * len(answers), "who ?", answers)
+    words, count = [tokenize(text) for text in answers], len(answers)
+    return Question("1", ["who", "?"], words, [0] * count, "who ?", answers, ["b.toks, line 1"] * count)
 
 
 @settings(deadline=None)
