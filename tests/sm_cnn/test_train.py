@@ -30,9 +30,9 @@ def data(tmp_path: Path) -> Path:
                 words = [*random.choice(FILLER, random.integers(2, 8)), about]
                 lines.append(f'"What, in {name} {number}, is a {topic}?","{" ".join(words)}.",{int(candidate == 1)}')
         (tmp_path / name).write_text("\n".join(lines))
-    with (tmp_path / "vectors.txt").open("w") as lines:
+    with (tmp_path / "vectors.txt").open("w") as file:
         for word in [*TOPICS, *FILLER, "what", "?", ".", ","]:
-            lines.write(f"{word} {' '.join(f'{value:.3f}' for value in random.normal(size=DIM))}\n")
+            file.write(f"{word} {' '.join(f'{value:.3f}' for value in random.normal(size=DIM))}\n")
     return tmp_path
 
 
