@@ -11,7 +11,7 @@ import numpy as np
 
 from inference import dynamodb, gateway, model_file, snapstart
 from inference.check import with_check
-from inference.fields import Request
+from inference.fields import Request, distinct_words
 from inference.model_file import Batch, Model
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
@@ -77,6 +77,11 @@ class Service:
         )
         return cls(predict, model, vectors, settings, time.perf_counter() - started)
 
+    def about(self) -> dict[str, Any]:
+        """Return what the model is: its architecture, its labels if it has some, and its card."""
+        labels = {name: value for name, value in self.model.config.items() if name == "labels"}
+        return {"model": self.predict.ARCHITECTURE, **labels, **(self.model.card or {})}
+
     def answer(self, fields: dict[str, Any], deadline: float) -> dict[str, Any]:
         """Return the answer to a request's fields; `deadline`, in seconds of `time.monotonic()`, is for its reads.
 
@@ -98,7 +103,7 @@ class Service:
         """Return what the model gives for a request's fields; arguments and errors as for `answer`."""
         started = time.perf_counter()
         request = self.predict.read(fields, self.tokenizer, self.settings)
-        vectors = self.vectors.lookup((word for words in request.sentences for word in words), deadline)
+        vectors = self.vectors.lookup(distinct_words(request, self.settings), deadline)
         batches = self.predict.batches(self.model, request.sentences, vectors)
         embedded = time.perf_counter()
         logits = self.model.logits(batches)
@@ -113,6 +118,6 @@ def make_handler(predict: Predict) -> gateway.Handler:
     service = Service.load(predict, settings)
     gc.freeze()  # Later collections leave it out, too.
     gc.enable()
-    handler = with_check(gateway.http_handler(service.answer, settings), service)
+    handler = with_check(gateway.http_handler(service.answer, settings, service.about()), service)
     snapstart.register(handler, service.vectors.reconnect, predict.EXAMPLE)
     return handler

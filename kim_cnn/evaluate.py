@@ -29,7 +29,7 @@ from toolkit.training.labelled import Row, check_labels, read_rows
 from toolkit.training.metrics import without_vector
 from toolkit.training.options import add_columns, evaluation_options, evaluation_parser
 from toolkit.training.page import write_report
-from toolkit.training.remote import body, post_all, split
+from toolkit.training.remote import post_all, split
 from toolkit.training.report import ClassReport, class_report
 from toolkit.vectors.file import load_vectors
 
@@ -56,7 +56,7 @@ def served_probabilities(
     url: str, rows: Sequence[Row], settings: Settings, quiet: bool = True
 ) -> tuple[list[str], np.ndarray]:
     """Return the classes of the function deployed at `url`, and their probabilities of each row (rows, classes)."""
-    requests = [{"input": group} for group in split((row.text for row in rows), len(body({"input": []})), settings)]
+    requests = [{"input": group} for group in split((row.text for row in rows), {"input": []}, settings)]
     answers = [each for answer in post_all(url, requests, quiet) for each in answer["probabilities"]]
     return list(answers[0]), np.array([list(each.values()) for each in answers])
 

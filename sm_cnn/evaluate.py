@@ -29,7 +29,7 @@ from toolkit.training.labelled import Row
 from toolkit.training.metrics import without_vector
 from toolkit.training.options import evaluation_options, evaluation_parser
 from toolkit.training.page import write_report
-from toolkit.training.remote import body, post_all, split
+from toolkit.training.remote import post_all, split
 from toolkit.training.report import RankingReport, ranking_report
 from toolkit.vectors.file import load_vectors
 
@@ -54,9 +54,9 @@ def scores(
 
 
 def requests(question: Question, settings: Settings) -> Iterator[dict[str, Any]]:
-    """Yield the requests for a question: as few as the bounds on sentences and bytes allow."""
+    """Yield the requests for a question: as few as the bounds on a request allow."""
     fields = {"sent1": question.text, "sent2": []}
-    for sent2 in split(question.answer_texts, len(body(fields)), settings):
+    for sent2 in split(question.answer_texts, fields, settings):
         yield {**fields, "sent2": sent2}
 
 

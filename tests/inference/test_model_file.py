@@ -75,6 +75,27 @@ def test_a_model_file_that_would_run_code_is_refused(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ({"title": "t"}, "card is not a dict of title, description and samples"),
+        ({"title": "t", "description": 1, "samples": []}, "card has a title or description that is no text"),
+        ({"title": "t", "description": "d", "samples": ["s"]}, "card has samples that are not a list of dicts"),
+        ({"title": "t" * 20_000, "description": "d", "samples": []}, "card is over 16384 bytes as JSON"),
+    ],
+)
+def test_a_card_that_cannot_be_shown_is_neither_written_nor_read(tmp_path: Path, card: Any, message: str) -> None:
+    module = PREDICT["kim_cnn"].build(KIM)
+    with pytest.raises(ValueError, match=message):
+        write_model(tmp_path / "m.model", "kim_cnn", KIM, module.state_dict(), card=card)
+    torch.save(
+        {"architecture": "kim_cnn", "config": KIM, "state_dict": module.state_dict(), "card": card},
+        tmp_path / "m.model",
+    )
+    with pytest.raises(ModelFileError, match=rf"m\.model: {message}"):
+        kim_cnn.predict.load(tmp_path / "m.model")
+
+
+@pytest.mark.parametrize(
     ("labels", "message"),
     [(["a", "a"], "has a label twice"), ([1, 2], "has no list of labels"), ("ab", "has no list of labels")],
 )
