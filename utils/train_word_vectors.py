@@ -2,11 +2,13 @@
 
 Example:
   python utils/train_word_vectors.py tickets.txt.gz mails.txt own.vectors.txt
-  python utils/train_word_vectors.py posts.txt own.vectors.txt.gz --method fasttext --dimensions 50 --min-count 2
+  python utils/train_word_vectors.py tickets.csv posts.jsonl own.vectors.txt.gz --method fasttext --dimensions 50
 
-Each line of a TEXT is a text of its own, split into words as serving splits them. gensim trains the vectors, by
-word2vec or fastText, both with skip-grams. The same texts, options and seed give the same file, byte for byte: so one
-thread trains. Words come most frequent first. An OUTPUT that exists is overwritten only if it holds word vectors.
+Each line of a TEXT is a text of its own, or in CSV, TSV and JSON lines each row: its column `text`, or those that
+--text-column names. Texts are split into words as serving splits them, with placeholders (`<url>`, `<email>`, `<user>`,
+`<number>`). gensim trains the vectors, by word2vec or fastText, both with skip-grams. The same texts, options and seed
+give the same file, byte for byte: so one thread trains. Words come most frequent first. An OUTPUT that exists is
+overwritten only if it holds word vectors.
 """
 
 import argparse
@@ -20,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from inference.item_format import can_be_key
-from inference.tokenizer import tokenize
+from inference.tokenizer import Tokenizer
 from toolkit import cli
 from toolkit.cli import CommandError
+from toolkit.texts import add_text_column, read_texts
 from toolkit.vectors.file import VectorFile
 from toolkit.vectors.text import write_text
 
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
 METHODS = ("word2vec", "fasttext")
+
+# As models of one's own data have it, but for their marks of case, each of which would take a neighbour's place.
+TOKENIZER = Tokenizer(placeholders=True)
 
 
 class Sentences:
@@ -50,7 +56,7 @@ def write_corpus(texts: Iterable[str], path: Path) -> None:
     """Write the words of each text that has some as a line, separated by spaces; words that no table holds left out."""
     with path.open("w", encoding="utf-8") as lines:
         for text in texts:
-            if words := list(filter(can_be_key, tokenize(text))):
+            if words := list(filter(can_be_key, TOKENIZER(text))):
                 lines.write(" ".join(words) + "\n")
 
 
@@ -91,6 +97,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = cli.parser(__doc__)
     parser.add_argument("texts", nargs="+", metavar="TEXT", help="compressed or not; - for stdin")
     parser.add_argument("output", metavar="OUTPUT", help="word2vec text to write, compressed if named so; - for stdout")
+    add_text_column(parser)
     parser.add_argument("--method", choices=METHODS, default=METHODS[0], help=f"(default: {METHODS[0]})")
     parser.add_argument("--dimensions", type=cli.positive, default=100, metavar="N", help="of a vector (default: 100)")
     parser.add_argument(
@@ -110,10 +117,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
     logging.getLogger("gensim").setLevel(logging.ERROR)  # it warns of texts as short as a first try's
     check_output(options.output)
-    lines = (line for name in options.texts for line in cli.read_lines(name))
+    texts = (text for name in options.texts for text in read_texts(name, options.text_column))
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder) / "corpus.txt"
-        write_corpus(tqdm(lines, "reading", unit=" lines", disable=options.quiet or None), corpus)
+        write_corpus(tqdm(texts, "reading", unit=" lines", disable=options.quiet or None), corpus)
         vectors = train(
             corpus, options.method, options.dimensions, options.min_count, options.epochs, options.seed, options.quiet
         )

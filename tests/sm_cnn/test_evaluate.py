@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer, tokenize
 from sm_cnn import predict
-from sm_cnn.dataset import Question
-from sm_cnn.evaluate import cut, main, requests
+from sm_cnn.dataset import Question, cut
+from sm_cnn.evaluate import main, requests
 from tests.conftest import ROOT
 
 BOUNDS = Settings()

@@ -85,6 +85,17 @@ def test_several_texts_compressed_or_from_stdin_are_split_as_serving_splits(
     assert output.read_bytes().startswith(b"\x1f\x8b")
 
 
+def test_a_column_of_csv_or_json_lines_is_read_with_placeholders(vector_file: Write, tmp_path: Path) -> None:
+    table = vector_file("label,text,more", 'spam,"see http://x.org',
+                        'now, friend",or later', name="mails.csv")  # fmt: skip
+    options = ["--min-count", "1"]
+    assert set(train(table, tmp_path / "out.txt", *options)) == set("see <url> now , friend".split())
+    both = train(table, tmp_path / "out.txt", *options, "--text-column", "label", "--text-column", "more")
+    assert set(both) == set("spam or later".split())
+    rows = vector_file('{"text": "one line\\nof json"}', name="mails.jsonl")
+    assert set(train(rows, tmp_path / "out.txt", *options)) == set("one line of json".split())
+
+
 def test_every_word_is_one_that_the_upload_takes(vector_file: Write, tmp_path: Path) -> None:
     path = vector_file("x" * (KEY_BYTES + 1), "x" * KEY_BYTES, "1 2 3 0.5", "a\u00a0b", name="text.txt")
     vectors = train(path, tmp_path / "out.txt", "--min-count", "1")
