@@ -35,6 +35,14 @@ def load(path: Path) -> Model:
         raise ModelFileError(f"{path}: config has no list of labels")
     if len(set(labels)) < len(labels):
         raise ModelFileError(f"{path}: config has a label twice; each class needs a name of its own")
+    if path.suffix == ".onnx":  # any network may be in it
+        word = {"words": np.zeros((1, 1, model.vector_length), np.float32), "lengths": np.ones(1, np.int64)}
+        try:
+            shape = np.shape(model.forward(word))
+        except Exception as error:
+            raise ModelFileError(f"{path}: the graph does not take words and lengths ({error})") from error
+        if shape != (1, len(labels)):
+            raise ModelFileError(f"{path}: gives logits of the shape {shape}, not {(1, len(labels))}, one a label")
     return model
 
 
