@@ -47,6 +47,15 @@ def texts_field(fields: dict[str, Any], name: str, tokenizer: Tokenizer, setting
     return _request(texts, True, tokenizer)
 
 
+def distinct_words(request: Request, settings: Settings) -> list[str]:
+    """Return the words of a request, each once; raise RequestError when they are over the bound."""
+    words = list(dict.fromkeys(word for sentence in request.sentences for word in sentence))
+    if len(words) > settings.max_distinct_words:
+        most = settings.max_distinct_words
+        raise RequestError(400, f"the request has {len(words)} distinct words; send at most {most} a request")
+    return words
+
+
 def too_large(name: str, settings: Settings) -> RequestError:
     """Return the error of a body or field that is over the bound."""
     return RequestError(413, f"{name} is over {settings.max_body_bytes} bytes; send less at a time")

@@ -25,6 +25,7 @@ Inputs = dict[str, np.ndarray]  # as the arguments of the module's `forward` and
 Batch = tuple[np.ndarray, Inputs]  # rows of the logits, int64, and the arrays of the forward pass that computes them
 Build = Callable[[dict[str, Any]], "nn.Module"]
 
+LARGEST = 262_144_000  # bytes unpacked: what a function may hold altogether, and so more than any model served can have
 METADATA = ("architecture", "config", "overlap", "check", "card")  # of an *.onnx file, as JSON
 CARD_TEXTS = ("title", "description")
 MOST_CARD_BYTES = 16 * 1024  # of its JSON
@@ -97,6 +98,8 @@ def read(path: Path, architecture: str, build: Build) -> tuple["nn.Module", dict
 
     try:
         with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
+                raise zipfile.BadZipFile(f"over {LARGEST:,} bytes unpacked")
             if broken := archive.testzip():  # torch does not compare the checksums, and would serve other weights
                 raise zipfile.BadZipFile(f"{broken} is damaged")
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -106,6 +109,10 @@ def read(path: Path, architecture: str, build: Build) -> tuple["nn.Module", dict
         raise ModelFileError(f"{path}: not a model file (no architecture, config and state_dict in it)")
     _check_architecture(path, content["architecture"], architecture)
     try:
+        for name, tensor in content["state_dict"].items():
+            # A tensor that repeats its numbers (a stride of 0) is small in the file and unbounded in memory.
+            if not (tensor.is_floating_point() and tensor.is_contiguous()):
+                raise ValueError(f"{name} is no plain tensor of floating-point numbers")
         with torch.device("meta"):  # takes no memory, however large the config says it is
             module = build(content["config"])
         module.load_state_dict(content["state_dict"], assign=True)

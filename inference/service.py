@@ -11,7 +11,7 @@ import numpy as np
 
 from inference import dynamodb, gateway, model_file, snapstart
 from inference.check import with_check
-from inference.fields import Request
+from inference.fields import Request, distinct_words
 from inference.model_file import Batch, Model
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
@@ -103,7 +103,7 @@ class Service:
         """Return what the model gives for a request's fields; arguments and errors as for `answer`."""
         started = time.perf_counter()
         request = self.predict.read(fields, self.tokenizer, self.settings)
-        vectors = self.vectors.lookup((word for words in request.sentences for word in words), deadline)
+        vectors = self.vectors.lookup(distinct_words(request, self.settings), deadline)
         batches = self.predict.batches(self.model, request.sentences, vectors)
         embedded = time.perf_counter()
         logits = self.model.logits(batches)

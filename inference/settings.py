@@ -27,6 +27,7 @@ class Settings:
     max_body_bytes: int = 128 * 1024
     max_sentences: int = 128  # in a list
     max_words: int = 256  # of a text that a model takes whose file does not say how many; the rest is cut off
+    max_distinct_words: int = 2000  # in a request; each may cost a read
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -48,6 +49,7 @@ class Settings:
             max_body_bytes=_whole_number(environment, "MAX_BODY_BYTES", cls.max_body_bytes),
             max_sentences=_whole_number(environment, "MAX_SENTENCES", cls.max_sentences),
             max_words=_whole_number(environment, "MAX_WORDS", cls.max_words, least=1),
+            max_distinct_words=_whole_number(environment, "MAX_DISTINCT_WORDS", cls.max_distinct_words),
         )
 
 

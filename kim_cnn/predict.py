@@ -8,7 +8,7 @@ import numpy as np
 
 from inference import model_file
 from inference.fields import Request, texts_field
-from inference.model_file import Batch, Model, ModelFileError
+from inference.model_file import Batch, Inputs, Model, ModelFileError
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
 from inference.word_vectors import by_length, embed
@@ -36,9 +36,9 @@ def load(path: Path) -> Model:
     if len(set(labels)) < len(labels):
         raise ModelFileError(f"{path}: config has a label twice; each class needs a name of its own")
     if path.suffix == ".onnx":  # any network may be in it
-        word = {"words": np.zeros((1, 1, model.vector_length), np.float32), "lengths": np.ones(1, np.int64)}
+        word: Inputs = {"words": np.zeros((1, 1, model.vector_length), np.float32), "lengths": np.ones(1, np.int64)}
         try:
-            shape = np.shape(model.forward(word))
+            shape = model.forward(word).shape
         except Exception as error:
             raise ModelFileError(f"{path}: the graph does not take words and lengths ({error})") from error
         if shape != (1, len(labels)):
@@ -60,17 +60,22 @@ def batches(model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[s
     return groups
 
 
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the probability of each class for `logits`, both (texts, classes)."""
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    shares: np.ndarray = powers / powers.sum(1, keepdims=True)
+    return shares
+
+
 def answer(model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]:
     """Return the answer's fields for `logits` (texts, classes): class, label, probabilities and logits of each text."""
     labels = model.config["labels"]
     predictions = logits.argmax(1).tolist()
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    shares = powers / powers.sum(1, keepdims=True)  # softmax
     fields = {
         "input": request.texts,
         "prediction": predictions,
         "label": [labels[prediction] for prediction in predictions],
-        "probabilities": [dict(zip(labels, row, strict=True)) for row in shares.tolist()],
+        "probabilities": [dict(zip(labels, row, strict=True)) for row in softmax(logits).tolist()],
         "output": logits.tolist(),
     }
     if any(request.truncated):

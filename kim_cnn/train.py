@@ -26,7 +26,7 @@ from inference.settings import Settings
 from inference.tokenizer import Tokenizer
 from kim_cnn import predict
 from kim_cnn.dataset import SST_LABELS, Sentence, read_sst, to_sentences
-from kim_cnn.evaluate import figures, scores, words_of
+from kim_cnn.evaluate import measure, scores, show, words_of
 from kim_cnn.model import KimCNN
 from toolkit.cli import positive, run
 from toolkit.training import labelled, metrics
@@ -35,6 +35,7 @@ from toolkit.training.embedding import TrainableEmbedding
 from toolkit.training.loop import fit
 from toolkit.training.model_writer import make_card, make_check
 from toolkit.training.options import add_columns, training_options, training_parser
+from toolkit.training.page import write_report
 from toolkit.training.trained import TrainedModel
 
 FILTERS = 100  # of each width, as in the paper
@@ -237,10 +238,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     check = make_check(predict, served, requests, vectors)
     model.write(options.output, check, card, options.export_vectors, options.vectors)
-    for name, measured in (("dev", data.dev), ("test", data.test)):
+    for name, measured, sentences in (("dev", rows.dev, data.dev), ("test", rows.test, data.test)):
         if measured:
-            classes = scores(served, measured, vectors).argmax(1)
-            print(name, figures([sentence.label for sentence in measured], classes))
+            report = measure(served, measured, sentences, vectors, rows.train)
+            print(f"\n{name}, {report.rows:,} rows\n")
+            show(report)
+    if options.report:
+        write_report(options.report, report, str(options.output), name)
     return 130 if model.interrupted else 0
 
 

@@ -22,7 +22,7 @@ from sm_cnn.dataset import Question, read_questions
 from toolkit.cli import log, run
 from toolkit.training.metrics import map_mrr
 from toolkit.training.options import evaluation_options, evaluation_parser
-from toolkit.training.remote import body, post_all, split
+from toolkit.training.remote import post_all, split
 from toolkit.vectors.file import load_vectors
 
 
@@ -54,9 +54,9 @@ def scores(
 
 
 def requests(question: Question, settings: Settings) -> Iterator[dict[str, Any]]:
-    """Yield the requests for a question: as few as the bounds on sentences and bytes allow."""
+    """Yield the requests for a question: as few as the bounds on a request allow."""
     fields = {"sent1": question.text, "sent2": []}
-    for sent2 in split(question.answer_texts, len(body(fields)), settings):
+    for sent2 in split(question.answer_texts, fields, settings):
         yield {**fields, "sent2": sent2}
 
 

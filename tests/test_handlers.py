@@ -13,8 +13,10 @@ import pytest
 from inference.gateway import Handler, http_handler
 from inference.service import Service
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from inference.word_vectors import WordVectors
 from tests.conftest import ROOT
+from tests.fakes.dynamodb import FakeDynamoDB
 from tests.serving import KIM, SM, TIMINGS, committed, handler, post, without_timings
 
 QUESTION, ANSWER = "how are glacier caves formed", "the ice facade is approximately 60 m high"
@@ -92,6 +94,13 @@ def test_sm_ranks_candidates_as_it_would_score_each_alone(sm: Ask) -> None:
         _, alone = sm(sent1=QUESTION, sent2=candidate)
         np.testing.assert_allclose(alone["score"], together["score"][index : index + 1], atol=1e-5)
         assert alone["probability"] == pytest.approx(together["probability"][index], abs=1e-5)
+
+
+def test_sm_ranks_by_the_logits_where_probabilities_round_to_one() -> None:
+    request = SM.read({"sent1": "who", "sent2": ["a", "b"]}, Tokenizer(), Settings())
+    answer = SM.answer(committed(SM), request, np.array([[-9, 9], [-12, 13]], np.float32))
+    assert answer["probability"] == [1.0, 1.0]
+    assert answer["ranking"] == [1, 0]
 
 
 def test_more_than_a_group_of_sentences_come_back_in_the_order_they_were_sent(kim: Ask, sm: Ask) -> None:
@@ -184,6 +193,19 @@ def test_a_service_keeps_to_its_settings(table: Any) -> None:
     assert ask(input="a b")[0] == 200
     assert ask(input=["a", "b"]) == (400, {"error": "input has 2 strings; send at most 1 a request"})
     assert ask(input="a" * 60)[0] == 413
+
+
+@pytest.mark.parametrize("predict", [KIM, SM])
+def test_a_request_with_too_many_distinct_words_reads_none(predict: Any) -> None:
+    table = FakeDynamoDB()
+    ask = asking(handler(predict, table, settings=Settings(max_distinct_words=4)))
+    fields = {"input": ["a b a b", "c d a"]} if predict is KIM else {"sent1": "a b", "sent2": ["a c", "d a"]}
+    assert ask(**fields)[0] == 200
+    (more,) = [name for name, value in fields.items() if isinstance(value, list)]
+    calls = table.calls.copy()
+    status, answer = ask(**{**fields, more: [*fields[more], "good"]})
+    assert (status, answer) == (400, {"error": "the request has 5 distinct words; send at most 4 a request"})
+    assert table.calls == calls
 
 
 START = """

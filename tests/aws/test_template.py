@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from inference.settings import Settings
 from tests.aws_strict import rules
 from tests.aws_strict.call import Call, History
 from tests.aws_strict.templates import resolve, statements
@@ -19,7 +20,7 @@ from toolkit.deployment import template
 ALL = {"sm_cnn": "s3://packages/serverless-inference/sm", "kim_cnn": "s3://packages/serverless-inference/kim"}
 WAYS: dict[str, dict[str, str]] = {
     "both models": {},
-    "one model": {"DeploySmCnn": "false"},
+    "one model, no concurrency reserved": {"DeploySmCnn": "false", "Concurrency": "0"},
     "the other, with a page and SnapStart": {"DeployKimCnn": "false", "Page": "true", "SnapStart": "on"},
 }
 
@@ -75,6 +76,28 @@ def test_the_tables_of_the_versions_before_stay_readable() -> None:
         "${KimCnnTable}",
         "table-before",
     ]
+
+
+class Asked(dict[str, str]):
+    """An environment that remembers which variables were asked for."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+def test_every_setting_is_a_parameter_with_its_default() -> None:
+    content = template.read()
+    resources, variables = content["Resources"], content["Globals"]["Function"]["Environment"]["Variables"]
+    variables = {**variables, **resources["KimCnnFunction"]["Properties"]["Environment"]["Variables"]}
+    parameters = {name: value["Ref"] for name, value in variables.items() if isinstance(value, dict)}
+    environment = Asked((name, str(content["Parameters"][value]["Default"])) for name, value in parameters.items())
+    assert Settings.from_environment(environment) == Settings()
+    assert environment.asked - parameters.keys() == {"MODEL_PATH"}, "which goes with the package"
 
 
 def test_only_parameters_that_functions_have_make_another_release() -> None:

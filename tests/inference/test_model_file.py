@@ -128,6 +128,24 @@ def test_a_wrong_file_is_refused_by_name(tmp_path: Path) -> None:
         kim_cnn.predict.load(path)
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(ValueError("first line\nsecond line"), "ValueError: first line"), (EOFError(), "EOFError: ")],
+)
+def test_a_file_that_cannot_be_read_is_named_with_the_first_line_of_the_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    saved(tmp_path / "m.model")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(ModelFileError) as refused:
+        kim_cnn.predict.load(tmp_path / "m.model")
+    assert str(refused.value) == f"{tmp_path / 'm.model'}: not a model file ({reason})"
+
+
 def test_weights_that_do_not_fit_or_are_not_numbers_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.model"
     state = kim_cnn.predict.build(KIM).state_dict()

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from toolkit import cli
 from toolkit.cli import output_file, positive
+from toolkit.training.page import report_folder
 
+REPORT = "write report.html and report.json there; an earlier report is replaced"
 MODES = ("rand", "static", "non-static", "multichannel")
 
 
@@ -25,6 +27,7 @@ def evaluation_parser(description: str | None, data: str) -> argparse.ArgumentPa
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help=data)
     parser.add_argument("--vectors", type=Path, metavar="FILE", help="word vectors that it was trained with")
     parser.add_argument("--endpoint", metavar="URL", help="measure the deployed function instead")
+    parser.add_argument("--report", type=report_folder, metavar="DIR", help=REPORT)
     parser.add_argument("--quiet", action="store_true", help="no progress")
     return parser
 
@@ -65,6 +68,7 @@ def training_parser(
         metavar="FILE",
         help="what the model wants served, word2vec text (default: beside the model, MODEL.vectors.txt)",
     )
+    parser.add_argument("--report", type=report_folder, metavar="DIR", help=REPORT)
     parser.add_argument("--quiet", action="store_true", help="no progress")
     parser.set_defaults(own_mode=own_mode)
     return parser
