@@ -35,7 +35,7 @@ from toolkit.training.batches import pad
 from toolkit.training.embedding import TrainableEmbedding
 from toolkit.training.loop import fit
 from toolkit.training.metrics import map_mrr
-from toolkit.training.model_writer import make_check
+from toolkit.training.model_writer import make_card, make_check
 from toolkit.training.options import training_options, training_parser
 from toolkit.training.page import write_report
 from toolkit.training.trained import TrainedModel
@@ -189,7 +189,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     served, vectors = model.served(), embedding.table()
     pairs = ({"sent1": each.text, "sent2": each.answer_texts[0]} for each in data.dev)
     check = make_check(predict, served, [predict.EXAMPLE, *pairs], vectors)
-    model.write(options.output, check, options.export_vectors, options.vectors)
+    samples = ({"sent1": each.text, "sent2": each.answer_texts[:5]} for each in data.dev)
+    card = make_card(options.output.stem, "An SM-CNN that scores how well a text answers a question.", samples)
+    model.write(options.output, check, card, options.export_vectors, options.vectors)
     for name, questions in (("dev", data.dev), ("test", data.test)):
         if questions:
             report = measure(questions, scores(served, questions, vectors), vectors)
