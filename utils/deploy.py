@@ -24,6 +24,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
@@ -37,6 +38,7 @@ from toolkit.deployment.template import MODELS, ROOT
 from toolkit.deployment.update import now, update, usable
 
 Options = argparse.Namespace
+FEW = 50  # functions at once; a new account has 10, the default is 1,000
 ROUTES_SECONDS = 30  # API Gateway takes its routes into service a little after CloudFormation has made them
 
 
@@ -89,6 +91,16 @@ def up(session: boto3.Session, options: Options) -> Stack:
     return update(session, sam_of(options), stack, packages, given | dict(options.parameter), dict(options.tag))
 
 
+def warn_of_quota(lambdas: Any) -> None:
+    """Say when the account runs so few functions at once that callers are likely to be turned away."""
+    try:
+        most = lambdas.get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+    except ClientError:  # a permission that nothing else here needs
+        return
+    if most < FEW:
+        log(f"this account runs {most} functions at once, and more requests get 503; Service Quotas can raise that")
+
+
 def put_page(session: boto3.Session, options: Options, stack: Stack) -> None:
     """Put the demo page in a bucket of the stack, asking the stack's API, and print its URL.
 
@@ -132,7 +144,7 @@ def report(session: boto3.Session, options: Options, stack: Stack) -> None:
     lambdas = session.client("lambda")
     for model, function in deployed.functions(deployed.cloudformation(session), options.stack).items():
         live = versions.named(lambdas, function)
-        if live != versions.named(lambdas, function, "candidate"):
+        if live != versions.named(lambdas, function, versions.CANDIDATE):
             log(f"{model} serves version {live}, since `rollback`; `up --renew` deploys its package in the stack again")
 
 
@@ -232,6 +244,7 @@ def main() -> int:
         down(session, options)
     elif options.command == "up":
         stack = up(session, options)
+        warn_of_quota(session.client("lambda"))
         wait_for_routes(stack)
         report(session, options, stack)
         if options.page:
