@@ -1,9 +1,9 @@
 """Model files in: a *.model or *.onnx file is read into a function from named numpy arrays to numpy logits.
 
 A *.model file is `torch.save` of plain data: `architecture`, `config` (all that rebuilds the module), `state_dict`,
-for SM-CNN with overlap features `overlap`, and `check`: a request and the logits it must get. It is read with
-`weights_only=True`: a model file can't run code. An *.onnx file is a *.model file exported by utils/export_onnx.py;
-ONNX Runtime runs it without torch, and all but the weights is JSON in its metadata.
+for SM-CNN with overlap features `overlap`, `check`: a request and the logits it must get, and `card`: what the model is
+for, as the demo page shows it. It is read with `weights_only=True`: a model file can't run code. An *.onnx file is run
+by ONNX Runtime without torch; all but the weights is JSON in its metadata (docs/own-model.md).
 """
 
 import json
@@ -26,6 +26,9 @@ Batch = tuple[np.ndarray, Inputs]  # rows of the logits, int64, and the arrays o
 Build = Callable[[dict[str, Any]], "nn.Module"]
 
 LARGEST = 262_144_000  # bytes unpacked: what a function may hold altogether, and so more than any model served can have
+METADATA = ("architecture", "config", "overlap", "check", "card")  # of an *.onnx file, as JSON
+CARD_TEXTS = ("title", "description")
+MOST_CARD_BYTES = 16 * 1024  # of its JSON
 
 # The arrays that count words, and the arrays whose words they count.
 LENGTHS = {"lengths": "words", "question_lengths": "question", "answer_lengths": "answer"}
@@ -43,6 +46,7 @@ class Model:
     forward: Callable[[Inputs], np.ndarray]
     overlap: dict[str, Any] | None = None
     check: dict[str, Any] | None = None  # the fields of a `request`, and the `logits` they must get
+    card: dict[str, Any] | None = None  # `title`, `description`, and `samples`: the fields of requests
 
     @property
     def vector_length(self) -> int:
@@ -76,10 +80,13 @@ def load(path: Path, architecture: str, build: Build) -> Model:
         model = _load_onnx(path, architecture)
     else:
         module, content = read(path, architecture, build)
-        model = from_module(module, content["config"], content.get("overlap"), content.get("check"))
+        about = {name: content.get(name) for name in ("overlap", "check", "card")}
+        model = from_module(module, content["config"], **about)
     try:
         Tokenizer.from_config(model.config)
-    except ValueError as error:
+        if model.card is not None:
+            check_card(model.card)
+    except (ValueError, TypeError) as error:
         raise ModelFileError(f"{path}: {error}") from error
     return model
 
@@ -117,11 +124,25 @@ def read(path: Path, architecture: str, build: Build) -> tuple["nn.Module", dict
     return module.eval(), content
 
 
+def check_card(card: Any) -> None:
+    """Raise ValueError for what can't be the card of a model file."""
+    if not isinstance(card, dict) or card.keys() != {*CARD_TEXTS, "samples"}:
+        raise ValueError("card is not a dict of title, description and samples")
+    if not all(isinstance(card[name], str) for name in CARD_TEXTS):
+        raise ValueError("card has a title or description that is no text")
+    samples = card["samples"]
+    if not isinstance(samples, list) or not all(isinstance(fields, dict) for fields in samples):
+        raise ValueError("card has samples that are not a list of dicts, the fields of requests")
+    if len(json.dumps(card)) > MOST_CARD_BYTES:  # raises for what JSON can't spell
+        raise ValueError(f"card is over {MOST_CARD_BYTES} bytes as JSON")
+
+
 def from_module(
     module: "nn.Module",
     config: dict[str, Any],
     overlap: dict[str, Any] | None = None,
     check: dict[str, Any] | None = None,
+    card: dict[str, Any] | None = None,
 ) -> Model:
     """Make a Model of a PyTorch module, which stays on its device."""
     import torch
@@ -137,7 +158,7 @@ def from_module(
         logits: np.ndarray = module(**tensors).cpu().numpy()
         return logits
 
-    return Model(config, forward, overlap, check)
+    return Model(config, forward, overlap, check, card)
 
 
 def _load_onnx(path: Path, architecture: str) -> Model:
@@ -149,17 +170,16 @@ def _load_onnx(path: Path, architecture: str) -> Model:
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
-        about = [json.loads(metadata.get(name, "null")) for name in ("architecture", "config", "overlap", "check")]
+        holds, config, *about = (json.loads(metadata.get(name, "null")) for name in METADATA)
     except Exception as error:
         raise _unreadable(path, error) from error
-    holds, config, overlap, check = about
     _check_architecture(path, holds, architecture)
 
     def forward(inputs: Inputs) -> np.ndarray:
         logits: np.ndarray = session.run(None, inputs)[0]
         return logits
 
-    return Model(config, forward, overlap, check)
+    return Model(config, forward, *about)
 
 
 def _unreadable(path: Path, error: Exception) -> ModelFileError:

@@ -49,7 +49,7 @@ _CLITIC = re.compile(r"(?<=\w)('(?ai:s|m|d|ll|re|ve))(?!\w)")
 # A quote before a word, unless the word is a clitic, an elision or a decade ('em, 'til, '70s).
 _LEADING_QUOTE = re.compile(r"(?<!\S)('|`)(?=[^\W\d])(?!(?ai:s|m|d|ll|re|ve|em|n|til|tis|twas|cause|bout)(?!\w))")
 _TRAILING_QUOTE = re.compile(r"(?<=[\w.])'(?=\.?(?!\S))")
-_CANNOT = re.compile(r"(?<!\S)((?ai:can))((?ai:not))(?!\S)")
+_CANNOT = re.compile(r"(?<!\S)((?ai:can))((?ai:not))(?=\.?(?!\S))")
 _LAST_PERIOD = re.compile(r"(?<!\S)([^\s.]{2,})\.(?!\S)")
 
 # Each alternative can begin in few places, so that time is linear. A URL ends before punctuation.

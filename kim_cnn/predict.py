@@ -8,7 +8,7 @@ import numpy as np
 
 from inference import model_file
 from inference.fields import Request, texts_field
-from inference.model_file import Batch, Model
+from inference.model_file import Batch, Model, ModelFileError
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
 from inference.word_vectors import by_length, embed
@@ -29,7 +29,13 @@ def build(config: dict[str, Any]) -> "nn.Module":
 
 def load(path: Path) -> Model:
     """Read the model file at `path`; raise ModelFileError if it is not one of a Kim CNN."""
-    return model_file.load(path, ARCHITECTURE, build)
+    model = model_file.load(path, ARCHITECTURE, build)
+    labels = model.config.get("labels")
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ModelFileError(f"{path}: config has no list of labels")
+    if len(set(labels)) < len(labels):
+        raise ModelFileError(f"{path}: config has a label twice; each class needs a name of its own")
+    return model
 
 
 def read(fields: dict[str, Any], tokenizer: Tokenizer, settings: Settings) -> Request:
@@ -46,13 +52,22 @@ def batches(model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[s
     return groups
 
 
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the probability of each class for `logits`, both (texts, classes)."""
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    shares: np.ndarray = powers / powers.sum(1, keepdims=True)
+    return shares
+
+
 def answer(model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]:
-    """Return the answer's fields for `logits` (texts, classes): class index, label and logits of each text."""
+    """Return the answer's fields for `logits` (texts, classes): class, label, probabilities and logits of each text."""
+    labels = model.config["labels"]
     predictions = logits.argmax(1).tolist()
     fields = {
         "input": request.texts,
         "prediction": predictions,
-        "label": [model.config["labels"][prediction] for prediction in predictions],
+        "label": [labels[prediction] for prediction in predictions],
+        "probabilities": [dict(zip(labels, row, strict=True)) for row in softmax(logits).tolist()],
         "output": logits.tolist(),
     }
     if any(request.truncated):

@@ -21,7 +21,7 @@ from sm_cnn import predict
 from sm_cnn.dataset import Question, read_questions
 from toolkit.cli import log, run
 from toolkit.training.metrics import map_mrr
-from toolkit.training.options import evaluation_options
+from toolkit.training.options import evaluation_options, evaluation_parser
 from toolkit.training.remote import post_all, split
 from toolkit.vectors.file import load_vectors
 
@@ -72,7 +72,7 @@ def served_scores(url: str, questions: Sequence[Question], settings: Settings, q
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    options = evaluation_options(__doc__, "the folder of one split: trecqa/raw-dev", argv)
+    options = evaluation_options(evaluation_parser(__doc__, "the folder of one split: trecqa/raw-dev"), argv)
     settings = Settings.from_environment()
     if options.endpoint:
         questions = read_questions(options.data)

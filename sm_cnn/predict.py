@@ -76,7 +76,8 @@ def batches(model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[s
 def answer(model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]:
     """Return the answer's fields for `logits` (answers, 2): score and probability of each pair, ranking of a list."""
     question, *answers = request.texts
-    probability = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))  # softmax of two classes
+    relevance = logits[:, 1] - logits[:, 0]
+    probability = 1 / (1 + np.exp(-relevance))  # softmax of two classes
     fields: dict[str, Any] = {
         "sent1": question,
         "sent2": answers if request.is_list else answers[0],
@@ -88,5 +89,5 @@ def answer(model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]
         truncated = [asked or each for each in answered]
         fields["truncated"] = truncated if request.is_list else truncated[0]
     if request.is_list:
-        fields["ranking"] = np.argsort(-probability, kind="stable").tolist()
+        fields["ranking"] = np.argsort(-relevance, kind="stable").tolist()  # probabilities soon round to 1
     return fields

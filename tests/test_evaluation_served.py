@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import kim_cnn.dataset
 import kim_cnn.evaluate
@@ -14,7 +15,7 @@ import sm_cnn.dataset
 import sm_cnn.evaluate
 import sm_cnn.predict
 from inference.settings import Settings
-from inference.tokenizer import Tokenizer
+from inference.tokenizer import Tokenizer, tokenize
 from tests.conftest import ROOT, Cloud
 from tests.sm_cnn.test_dataset import write
 from toolkit.training.metrics import map_mrr
@@ -79,14 +80,17 @@ def test_sm_cnn_scores_and_metrics_agree(urls: dict[str, str], pairs: Path, caps
 def test_kim_cnn_predictions_and_accuracy_agree(
     urls: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "dev.tsv"
+    path = tmp_path / "stsa.fine.dev.tsv"
     texts = ["a very good movie", "this isn't good at all", "an awful , awful plot .", "it is about a river ."]
     path.write_text("".join(f"{number % 5}\t{' '.join(texts[: number % 4 + 1])}\n" for number in range(200)))
-    sentences = kim_cnn.dataset.read_sentences(path)
+    rows = kim_cnn.dataset.read_sst(path)
     model = kim_cnn.predict.load(ROOT / "kim_cnn.model")
+    sentences = kim_cnn.dataset.to_sentences(rows, model.config["labels"], tokenize)
     vectors = load_vectors(SAMPLE, kim_cnn.evaluate.words_of(sentences), model.vector_length)
-    offline = kim_cnn.evaluate.predictions(model, sentences, vectors)
-    np.testing.assert_array_equal(kim_cnn.evaluate.served_predictions(urls["KimCnnUrl"], sentences, SETTINGS), offline)
+    logits = torch.from_numpy(kim_cnn.evaluate.scores(model, sentences, vectors))
+    labels, served = kim_cnn.evaluate.served_probabilities(urls["KimCnnUrl"], rows, SETTINGS)
+    assert labels == model.config["labels"]
+    np.testing.assert_allclose(served, logits.softmax(1), atol=1e-6)
     assert kim_cnn.evaluate.main(["--data", str(path), "--endpoint", urls["KimCnnUrl"]]) == 0
     assert kim_cnn.evaluate.main(
         ["--data", str(path), "--model", str(ROOT / "kim_cnn.model"), "--vectors", str(SAMPLE)]

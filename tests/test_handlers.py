@@ -13,6 +13,7 @@ import pytest
 from inference.gateway import Handler, http_handler
 from inference.service import Service
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from inference.word_vectors import WordVectors
 from tests.conftest import ROOT
 from tests.fakes.dynamodb import FakeDynamoDB
@@ -50,11 +51,14 @@ def test_kim_answers_a_sentence_with_class_label_and_logits(kim: Ask) -> None:
     status, answer = kim(input="This is a very good movie")
     labels = committed(KIM).config["labels"]
     assert status == 200
-    assert set(answer) == {"input", "prediction", "label", "output", "unknown_words"} | TIMINGS
+    assert set(answer) == {"input", "prediction", "label", "probabilities", "output", "unknown_words"} | TIMINGS
     assert answer["input"] == "This is a very good movie"
     assert len(answer["output"]) == len(labels)
     assert answer["prediction"] == int(np.argmax(answer["output"]))
     assert answer["label"] == labels[answer["prediction"]]
+    assert list(answer["probabilities"]) == labels
+    powers = np.exp(answer["output"])
+    np.testing.assert_allclose([*answer["probabilities"].values()], powers / powers.sum(), rtol=1e-5)
     assert answer["unknown_words"] == []
 
 
@@ -66,6 +70,7 @@ def test_kim_answers_a_list_with_lists_as_it_would_each_alone(kim: Ask) -> None:
         _, alone = kim(input=text)
         assert alone["prediction"] == together["prediction"][index]
         assert alone["label"] == together["label"][index]
+        assert alone["probabilities"] == pytest.approx(together["probabilities"][index], abs=1e-5)
         np.testing.assert_allclose(alone["output"], together["output"][index], atol=1e-5)
     assert kim(input=["bad"])[1]["prediction"] == [kim(input="bad")[1]["prediction"]]
 
@@ -89,6 +94,13 @@ def test_sm_ranks_candidates_as_it_would_score_each_alone(sm: Ask) -> None:
         _, alone = sm(sent1=QUESTION, sent2=candidate)
         np.testing.assert_allclose(alone["score"], together["score"][index : index + 1], atol=1e-5)
         assert alone["probability"] == pytest.approx(together["probability"][index], abs=1e-5)
+
+
+def test_sm_ranks_by_the_logits_where_probabilities_round_to_one() -> None:
+    request = SM.read({"sent1": "who", "sent2": ["a", "b"]}, Tokenizer(), Settings())
+    answer = SM.answer(committed(SM), request, np.array([[-9, 9], [-12, 13]], np.float32))
+    assert answer["probability"] == [1.0, 1.0]
+    assert answer["ranking"] == [1, 0]
 
 
 def test_more_than_a_group_of_sentences_come_back_in_the_order_they_were_sent(kim: Ask, sm: Ask) -> None:

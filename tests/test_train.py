@@ -106,7 +106,7 @@ KIM = Case(
     write_sentences,
     dataset="sst-2",
     dev="stsa.binary.dev.tsv",
-    score="dev_accuracy",
+    score="dev_score",
     chance=0.5,
     rand_epochs=12,
 )
@@ -144,12 +144,12 @@ def test_every_mode_learns_and_evaluates_to_what_training_printed(
     case: Case, mode: str, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = case.run(data, mode=mode)
-    measured = capsys.readouterr().out.splitlines()[-1]
+    measured = capsys.readouterr().out.splitlines()[-1].removeprefix("dev ")
     vectors = data / ("vectors.txt" if mode == "static" else "exported.txt")
     case.evaluate.main(["--model", str(model), "--data", str(data / case.dev), "--vectors", str(vectors)])
     assert capsys.readouterr().out.splitlines()[-1] == measured
     fields = measured.split()
-    assert fields[::2] == (["MAP", "MRR"] if case is SM else ["accuracy"])
+    assert fields[::2] == (["MAP", "MRR"] if case is SM else ["accuracy", "macro-F1"])
     assert float(fields[1]) > (1 + case.chance) / 2
     config = case.predict.load(model).config
     assert config["mode"] == mode
@@ -226,7 +226,7 @@ def test_ctrl_c_keeps_the_best_so_far(case: Case, data: Path, capsys: pytest.Cap
     assert "Traceback" not in err
     arguments = ["--data", str(data / case.dev), "--vectors", str(data / "vectors.txt")]
     case.evaluate.main(["--model", str(data / "a.model"), *arguments])
-    assert capsys.readouterr().out.splitlines()[-1] == out.splitlines()[-1]
+    assert capsys.readouterr().out.splitlines()[-1] == out.splitlines()[-1].removeprefix("dev ")
 
 
 def test_ctrl_c_before_the_first_score_leaves_an_earlier_model_alone(
@@ -265,7 +265,7 @@ def test_evaluation_shows_progress_on_a_terminal_only(
     [
         ["--mode", "rand", "--export-vectors", "e", "--dim", "0"],
         ["--mode", "rand", "--vectors", "v", "--export-vectors", "e"],
-        ["--mode", "non-static", "--vectors", "v"],
+        ["--mode", "non-static", "--vectors", "v", "--export-vectors", "v"],
         ["--mode", "static", "--vectors", "v", "--export-vectors", "e"],
         ["--mode", "static"],
         ["--vectors", "v", "--output", "/nowhere/a.model"],

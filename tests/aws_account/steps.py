@@ -152,7 +152,7 @@ def check_errors(run: Run) -> None:
     url = run.url("kim_cnn")
     for answer, status, name in (
         (run.send(url, b"{"), 400, "error"),
-        (run.send(url, method="GET"), 405, "error"),
+        (run.send(url, method="PUT"), 405, "error"),
         (run.send(url, {"input": "word " * 40_000}), 413, "error"),
         (run.send(url.replace("kim_cnn", "no-such-path"), SENTENCE), 404, "message"),
     ):

@@ -85,19 +85,26 @@ def test_a_body_over_the_limit_is_a_413_before_it_is_parsed() -> None:
     assert post("x" * 10_000_000) == (413, complaint)
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "PATCH"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD", "PATCH"])
 @pytest.mark.parametrize("version", [1, 2])
 def test_other_methods_are_a_405_that_says_which_are_served(method: str, version: int) -> None:
     event = {"httpMethod": method} if version == 1 else {"requestContext": {"http": {"method": method}}}
     answer = echo(event, None)
     assert answer["statusCode"] == 405
-    assert answer["headers"]["Allow"] == "OPTIONS, POST"
+    assert answer["headers"]["Allow"] == "GET, OPTIONS, POST"
+
+
+@pytest.mark.parametrize("event", [{"httpMethod": "GET"}, {"requestContext": {"http": {"method": "GET"}}}])
+def test_get_says_what_the_model_is(event: dict[str, Any]) -> None:
+    answer = http_handler(answer_with_input, Settings(), {"title": "Tickets"})(event, None)
+    assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"title": "Tickets"})
+    assert answer["headers"]["Access-Control-Allow-Origin"] == "*"
 
 
 def test_a_preflight_is_answered_with_cors_headers() -> None:
     answer = echo({"requestContext": {"http": {"method": "OPTIONS"}}}, None)
     assert (answer["statusCode"], answer["body"]) == (204, "")
-    assert answer["headers"]["Access-Control-Allow-Methods"] == "OPTIONS, POST"
+    assert answer["headers"]["Access-Control-Allow-Methods"] == "GET, OPTIONS, POST"
     assert answer["headers"]["Access-Control-Allow-Headers"] == "Content-Type"
 
 

@@ -59,6 +59,34 @@ def test_words_are_those_of_the_vectors(text: str, words: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("film.", "film ."),
+        ("Mr.", "mr."),
+        ("MR.", "mr."),
+        ("mr", "mr"),
+        ("Jan.,", "jan. ,"),
+        ("amr.", "amr ."),  # ends as an abbreviation
+        ("J.", "j."),  # one letter
+        ("U.S.", "u.s."),  # a period inside
+        ("10.", "10 ."),
+        ("no.)", "no. )"),
+        ("film.')", "film . ' )"),
+        ("cannot.", "can not ."),
+        ("isn't.", "is n't ."),
+        ("Smith's.", "smith 's ."),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"placeholders": True}], ids=str)
+def test_a_last_period_is_a_word_unless_it_belongs_to_one(text: str, words: str, options: dict[str, bool]) -> None:
+    assert " ".join(Tokenizer(**options)(text)) == words  # a tokenizer of its own, which has cached nothing
+
+
+def test_a_mark_stands_before_an_abbreviation_and_its_period() -> None:
+    assert Tokenizer(case_marks=True)("Mr. MR. Film.") == ["<cap>", "mr.", "<allcaps>", "mr.", "<cap>", "film", "."]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "if you 've ever entertained the notion of doing what the title implies , do n't .",

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from inference.fields import RequestError
-from inference.model_file import Model
+from inference.model_file import Model, check_card
 from inference.service import Predict
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
@@ -23,15 +23,19 @@ def write_model(
     state_dict: dict[str, Any],
     overlap: dict[str, Any] | None = None,
     check: dict[str, Any] | None = None,
+    card: dict[str, Any] | None = None,
 ) -> None:
     """Write a model file, whole or not at all, which `inference/model_file.py` reads.
 
     `config` holds everything that rebuilds the PyTorch module, `overlap` what the features of an SM-CNN need, `check`
-    the fields of a `request` and the `logits` that a deployment must give it.
+    the fields of a `request` and the `logits` that a deployment must give it, `card` what the demo page shows: a
+    `title`, a `description` and `samples`, the fields of requests; ValueError for a card that can't be read back.
     """
+    if card is not None:
+        check_card(card)
+    others = {"overlap": overlap, "check": check, "card": card}
     content = {"architecture": architecture, "config": config, "state_dict": state_dict}
-    content |= {} if overlap is None else {"overlap": overlap}
-    content |= {} if check is None else {"check": check}
+    content |= {name: value for name, value in others.items() if value is not None}
     written = io.BytesIO()
     torch.save(content, written)  # to memory, as of a full disk it says "unexpected pos 1600 vs 1494"
     with atomic_write(path) as file:

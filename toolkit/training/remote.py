@@ -15,7 +15,7 @@ from toolkit.cli import CommandError
 CONCURRENCY = 8
 TIMEOUT = 60  # seconds, longer than API Gateway waits for a function
 RETRY_STATUSES = (429, 502, 503, 504)  # throttled, or the function did not answer
-RETRIES = 8  # with waits of 0, 0.4, 0.8 … 25.6 seconds before them, 51 in all
+RETRIES = 8  # with waits of 0, 0.4, 0.8 … 25.6 seconds before them, 51 in all; a Retry-After takes their place
 BACKOFF = 0.2  # seconds; each wait from the second on is twice the one before
 CONNECTION_RETRIES = 2  # fewer: a wrong URL never connects
 
