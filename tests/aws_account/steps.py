@@ -378,7 +378,7 @@ def throttle(run: Run) -> None:
     for answer in found[:1]:
         run.check(answer.body == {"message": "Too Many Requests"}, f"a 429 has the body {answer.body!r}")
         run.fact(f"headers of a 429: {dict(answer.headers)}")
-    run.deploy("up", "--parameter=Throttle=25")
+    run.deploy("up", "--parameter=Throttle=20")
 
 
 @step()
