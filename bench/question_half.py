@@ -15,8 +15,8 @@ from inference.model_file import Inputs, Model
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
 from sm_cnn import predict
-from sm_cnn.dataset import read_questions
-from sm_cnn.evaluate import cut, scores, words_of
+from sm_cnn.dataset import cut, read_questions
+from sm_cnn.evaluate import scores, words_of
 from toolkit import cli
 from toolkit.cli import run
 from toolkit.training.metrics import map_mrr

@@ -174,6 +174,9 @@ def _load_onnx(path: Path, architecture: str) -> Model:
     except Exception as error:
         raise _unreadable(path, error) from error
     _check_architecture(path, holds, architecture)
+    sizes = [config.get(name) for name in ("channels", "dim")] if isinstance(config, dict) else [None]
+    if not all(type(size) is int and size > 0 for size in sizes):
+        raise ModelFileError(f"{path}: its config does not have the numbers channels and dim")
 
     def forward(inputs: Inputs) -> np.ndarray:
         logits: np.ndarray = session.run(None, inputs)[0]

@@ -8,7 +8,7 @@ import numpy as np
 
 from inference import model_file
 from inference.fields import Request, texts_field
-from inference.model_file import Batch, Model, ModelFileError
+from inference.model_file import Batch, Inputs, Model, ModelFileError
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
 from inference.word_vectors import by_length, embed
@@ -35,6 +35,14 @@ def load(path: Path) -> Model:
         raise ModelFileError(f"{path}: config has no list of labels")
     if len(set(labels)) < len(labels):
         raise ModelFileError(f"{path}: config has a label twice; each class needs a name of its own")
+    if path.suffix == ".onnx":  # any network may be in it
+        word: Inputs = {"words": np.zeros((1, 1, model.vector_length), np.float32), "lengths": np.ones(1, np.int64)}
+        try:
+            shape = model.forward(word).shape
+        except Exception as error:
+            raise ModelFileError(f"{path}: the graph does not take words and lengths ({error})") from error
+        if shape != (1, len(labels)):
+            raise ModelFileError(f"{path}: gives logits of the shape {shape}, not {(1, len(labels))}, one a label")
     return model
 
 

@@ -14,7 +14,7 @@ the best so far. The last line on stdout is what `kim_cnn.evaluate` prints for t
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ from toolkit.training import labelled, metrics
 from toolkit.training.batches import pad
 from toolkit.training.embedding import TrainableEmbedding
 from toolkit.training.loop import fit
-from toolkit.training.model_writer import make_check
+from toolkit.training.model_writer import make_card, make_check
 from toolkit.training.options import add_columns, training_options, training_parser
 from toolkit.training.page import write_report
 from toolkit.training.trained import TrainedModel
@@ -187,6 +187,13 @@ def dev_score(model: TrainedModel, dev: Sequence[Sentence], metric: str) -> floa
     return METRICS[metric]([sentence.label for sentence in dev], classes)
 
 
+def one_a_class(rows: Iterable[labelled.Row]) -> list[labelled.Row]:
+    """Return the first row of each label, then the others."""
+    rows = list(rows)
+    first = list({row.label: row for row in reversed(rows)}.values())
+    return first[::-1] + [row for row in rows if row not in first]
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the options; exits with code 2 when they don't fit together."""
     parser = training_parser(__doc__, DATASETS, "kim_cnn.model", own_mode="non-static")
@@ -199,6 +206,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--metric", choices=METRICS, default="accuracy", help="the score on dev (default: accuracy)")
     parser.add_argument("--class-weights", choices=["balanced"], help="count a rare class as much as a frequent one")
+    parser.add_argument("--no-samples", action="store_true", help="keep no texts of dev in the model file")
     options = training_options(parser, argv)
     if options.data.is_dir() and (options.dev or options.test):
         parser.error("--dev and --test go with a file as --data")
@@ -230,8 +238,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     embedding = TrainableEmbedding.load(options.mode, options.vectors, options.dim, *words)
     model = train(recipe, data, embedding, options.quiet)
     served, vectors = model.served(), embedding.table()
-    requests = [predict.EXAMPLE, *({"input": row.text} for row in rows.dev)]
-    model.write(options.output, make_check(predict, served, requests, vectors), options.export_vectors, options.vectors)
+    texts = () if options.no_samples else (row.text for row in rows.dev)
+    requests = [predict.EXAMPLE, *({"input": text} for text in texts)]
+    card = make_card(
+        options.output.stem,
+        f"A Kim CNN that tells {len(data.labels)} classes apart: {', '.join(data.labels)}.",
+        () if options.no_samples else ({"input": row.text} for row in one_a_class(rows.dev)),
+    )
+    check = make_check(predict, served, requests, vectors)
+    model.write(options.output, check, card, options.export_vectors, options.vectors)
     for name, measured, sentences in (("dev", rows.dev, data.dev), ("test", rows.test, data.test)):
         if measured:
             report = measure(served, measured, sentences, vectors, rows.train)

@@ -1,5 +1,6 @@
 """Training either model: reproducible files, which evaluate and serve as training measured, in every mode."""
 
+import json
 import os
 import signal
 import subprocess
@@ -144,16 +145,50 @@ def test_every_mode_learns_and_evaluates_to_what_training_printed(
     case: Case, mode: str, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = case.run(data, mode=mode)
-    measured = capsys.readouterr().out.splitlines()[-1].removeprefix("dev ")
+    measured = capsys.readouterr().out.splitlines()[-1]
     vectors = data / ("vectors.txt" if mode == "static" else "exported.txt")
     case.evaluate.main(["--model", str(model), "--data", str(data / case.dev), "--vectors", str(vectors)])
     assert capsys.readouterr().out.splitlines()[-1] == measured
     fields = measured.split()
-    assert fields[::2] == (["MAP", "MRR"] if case is SM else ["accuracy", "macro-F1"])
+    assert fields[::2] == (["MAP", "MRR", "P@1"] if case is SM else ["accuracy"])
     assert float(fields[1]) > (1 + case.chance) / 2
     config = case.predict.load(model).config
     assert config["mode"] == mode
     assert config["channels"] == (2 if mode == "multichannel" else 1)
+
+
+def test_training_and_evaluation_end_with_the_same_report_and_write_it_where_asked(
+    case: Case, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = case.run(data, "--report", str(data / "trained"))
+    summary = capsys.readouterr().out
+    arguments = ["--model", str(model), "--data", str(data / case.dev), "--vectors", str(data / "vectors.txt")]
+    arguments += [] if case is SM else ["--trained-on", str(data / "stsa.binary.train.tsv")]
+    case.evaluate.main([*arguments, "--quiet", "--report", str(data / "evaluated")])
+    evaluated = capsys.readouterr().out
+    trained, later = (json.loads((data / name / "report.json").read_text()) for name in ("trained", "evaluated"))
+    assert trained["scores"] == later["scores"]
+    assert trained["calibration"] == later["calibration"]
+    assert trained["tokens_without_vector"] == later["tokens_without_vector"] > 0
+    names = [baseline["name"] for baseline in later["baselines"]]
+    assert names == [baseline["name"] for baseline in trained["baselines"]]
+    assert len(names) == (3 if case is SM else 2)
+    for name in names:
+        assert name in summary
+        assert name in evaluated
+        assert name in (data / "evaluated/report.html").read_text()
+
+
+def test_a_report_does_not_replace_a_page_of_others(case: Case, data: Path) -> None:
+    (data / "report.html").write_text("mine")
+    for main, arguments in (
+        (case.train.main, case.arguments(data)),
+        (case.evaluate.main, ["--data", "d", "--endpoint", "https://example.com"]),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            main([*arguments, "--report", str(data)])
+        assert stopped.value.code == 2
+    assert (data / "report.html").read_text() == "mine"
 
 
 def test_a_kim_cnn_holds_the_names_of_its_classes_and_an_sm_cnn_its_overlap_data(case: Case, data: Path) -> None:
@@ -226,7 +261,7 @@ def test_ctrl_c_keeps_the_best_so_far(case: Case, data: Path, capsys: pytest.Cap
     assert "Traceback" not in err
     arguments = ["--data", str(data / case.dev), "--vectors", str(data / "vectors.txt")]
     case.evaluate.main(["--model", str(data / "a.model"), *arguments])
-    assert capsys.readouterr().out.splitlines()[-1] == out.splitlines()[-1].removeprefix("dev ")
+    assert capsys.readouterr().out.splitlines()[-1] == out.splitlines()[-1]
 
 
 def test_ctrl_c_before_the_first_score_leaves_an_earlier_model_alone(

@@ -24,19 +24,21 @@ import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
 
 from toolkit import cli
 from toolkit.cli import CommandError, log, run
-from toolkit.deployment import deployed, page, versions
+from toolkit.deployment import concurrency, deployed, page, versions, worst_bill
 from toolkit.deployment.deployed import Stack
 from toolkit.deployment.sam import Sam
-from toolkit.deployment.template import MODELS, ROOT
+from toolkit.deployment.template import MODELS, ROOT, tables
 from toolkit.deployment.update import now, update, usable
 
 Options = argparse.Namespace
+FEW = 50  # functions at once; a new account has 10, the default is 1,000
 ROUTES_SECONDS = 30  # API Gateway takes its routes into service a little after CloudFormation has made them
 
 
@@ -89,6 +91,16 @@ def up(session: boto3.Session, options: Options) -> Stack:
     return update(session, sam_of(options), stack, packages, given | dict(options.parameter), dict(options.tag))
 
 
+def warn_of_quota(lambdas: Any) -> None:
+    """Say when the account runs so few functions at once that callers are likely to be turned away."""
+    try:
+        most = lambdas.get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+    except ClientError:  # a permission that nothing else here needs
+        return
+    if most < FEW:
+        log(f"this account runs {most} functions at once, and more requests get 503; Service Quotas can raise that")
+
+
 def put_page(session: boto3.Session, options: Options, stack: Stack) -> None:
     """Put the demo page in a bucket of the stack, asking the stack's API, and print its URL.
 
@@ -114,12 +126,28 @@ def wait_for_routes(stack: Stack) -> None:
 
 def _status(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=ROUTES_SECONDS) as answer:
+        with urllib.request.urlopen(url, b"{}", timeout=ROUTES_SECONDS) as answer:  # POST, as any route takes
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
     except OSError:  # this machine may not reach what others do
         return 0
+
+
+def who_may_call(session: boto3.Session, options: Options, stack: Stack) -> None:
+    """Say what callers can make the stack cost at most, when anyone may call."""
+    if stack.parameters["Auth"] != "none":
+        return
+    lambdas, dynamodb = session.client("lambda"), session.client("dynamodb")
+    functions = deployed.functions(deployed.cloudformation(session), options.stack)
+    units = {}
+    for table in tables(stack.parameters):
+        described = dynamodb.describe_table(TableName=table)["Table"]
+        most = described.get("OnDemandThroughput", {}).get("MaxReadRequestUnits", -1)
+        units[table] = most if most > 0 else None
+    reserved = not concurrency.shortage(lambdas, list(functions.values()), stack.parameters)
+    account = concurrency.limit(lambdas).get("ConcurrentExecutions", concurrency.DEFAULT_LIMIT)
+    log(worst_bill.warning(worst_bill.hourly(stack.parameters, reserved, account, units)))
 
 
 def report(session: boto3.Session, options: Options, stack: Stack) -> None:
@@ -132,7 +160,7 @@ def report(session: boto3.Session, options: Options, stack: Stack) -> None:
     lambdas = session.client("lambda")
     for model, function in deployed.functions(deployed.cloudformation(session), options.stack).items():
         live = versions.named(lambdas, function)
-        if live != versions.named(lambdas, function, "candidate"):
+        if live != versions.named(lambdas, function, versions.CANDIDATE):
             log(f"{model} serves version {live}, since `rollback`; `up --renew` deploys its package in the stack again")
 
 
@@ -232,8 +260,10 @@ def main() -> int:
         down(session, options)
     elif options.command == "up":
         stack = up(session, options)
+        warn_of_quota(session.client("lambda"))
         wait_for_routes(stack)
         report(session, options, stack)
+        who_may_call(session, options, stack)
         if options.page:
             put_page(session, options, stack)
     elif options.command == "rollback":

@@ -20,8 +20,19 @@ from toolkit.deployment import template
 ALL = {"sm_cnn": "s3://packages/serverless-inference/sm", "kim_cnn": "s3://packages/serverless-inference/kim"}
 WAYS: dict[str, dict[str, str]] = {
     "both models": {},
-    "one model, no concurrency reserved": {"DeploySmCnn": "false", "Concurrency": "0"},
-    "the other, with a page and SnapStart": {"DeployKimCnn": "false", "Page": "true", "SnapStart": "on"},
+    "one model, tokens, no concurrency reserved": {
+        "DeploySmCnn": "false",
+        "Concurrency": "0",
+        "Auth": "jwt",
+        "JwtIssuer": "https://i",
+        "JwtAudience": "a",
+    },
+    "the other, signed, with a page and SnapStart": {
+        "DeployKimCnn": "false",
+        "Page": "true",
+        "SnapStart": "on",
+        "Auth": "iam",
+    },
 }
 
 
@@ -59,6 +70,25 @@ def test_what_is_sent_passes_lint_as_it_is(tmp_path: Path) -> None:
 def test_a_stack_without_a_model_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(CommandError, match="neither model"):
         sent({"DeploySmCnn": "false", "DeployKimCnn": "false"})
+
+
+@pytest.mark.parametrize(
+    ("auth", "expected"),
+    [
+        ("none", ("ANY /kim_cnn", "NONE", None)),
+        ("iam", ("POST /kim_cnn", "AWS_IAM", None)),
+        ("jwt", ("POST /kim_cnn", "JWT", {"Ref": "Authorizer"})),
+    ],
+)
+def test_a_route_has_the_authorization_that_is_asked_for(auth: str, expected: tuple[Any, ...]) -> None:
+    resources = resolve(template.read(), {"Auth": auth})["Resources"]
+    route = resources["KimCnnRoute"]["Properties"]
+    assert (route["RouteKey"], route["AuthorizationType"], route.get("AuthorizerId")) == expected
+    assert ("Authorizer" in resources) == (auth == "jwt")
+    methods = {item["Properties"]["RouteKey"] for item in resources.values() if item["Type"].endswith("V2::Route")}
+    if auth != "none":  # the gateway answers preflights only where no route has OPTIONS
+        assert not [key for key in methods if key.startswith(("ANY", "OPTIONS"))]
+    assert "authorization" in resources["Api"]["Properties"]["CorsConfiguration"]["AllowHeaders"]
 
 
 def test_a_group_that_api_gateway_logs_to_has_a_vended_name() -> None:

@@ -48,9 +48,12 @@ def find_packages(folder: Path, rehearsal: bool) -> dict[str, dict[str, Path]]:
     """Return the packages to deploy, by runtime and model: those in build/, thin ones for the local cloud."""
     if rehearsal:
         zips = {model: folder / f"none/{model}.zip" for model in REQUESTS}
-        for model, path in zips.items():
-            script = ROOT / "utils/create_deployment_package.sh"
-            subprocess.run([script, model, "--runtime", "none", "--output", path], check=True)
+        script = ROOT / "utils/create_deployment_package.sh"
+        at_work = [
+            subprocess.Popen([script, model, "--runtime", "none", "--output", path]) for model, path in zips.items()
+        ]
+        if sum(process.wait() for process in at_work):
+            raise CommandError("the packages can't be built; the message above says why")
         return {"none": zips}
     found = {}
     for runtime in ("onnx", "torch"):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer, tokenize
 from sm_cnn import predict
-from sm_cnn.dataset import Question
-from sm_cnn.evaluate import cut, main, requests
+from sm_cnn.dataset import Question, cut
+from sm_cnn.evaluate import main, requests
 from tests.conftest import ROOT
 
 BOUNDS = Settings()
@@ -23,7 +23,8 @@ words = st.lists(st.sampled_from(["glacier", "é" * 400, "ice", '"', "a" * 900])
 
 def question(answers: list[str]) -> Question:
     """Return a question with answers none of which is relevant."""
-    return Question("1", ["who", "?"], [tokenize(text) for text in answers], [0] * len(answers), "who ?", answers)
+    words, count = [tokenize(text) for text in answers], len(answers)
+    return Question("1", ["who", "?"], words, [0] * count, "who ?", answers, ["b.toks, line 1"] * count)
 
 
 @settings(deadline=None)

@@ -1,7 +1,10 @@
 """What utils/deploy.py finds out before it changes anything, and how it gets a stack into a state to be changed."""
 
 import argparse
+import base64
+import hashlib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -39,6 +42,47 @@ def test_a_bucket_that_is_not_the_accounts_is_refused(code: str, complaint: str)
 
         with pytest.raises(CommandError, match=complaint):
             deploy.check_bucket(Session(), "b")
+
+
+@pytest.mark.parametrize(("most", "warned"), [(10, True), (49, True), (50, False), (1000, False), (None, False)])
+def test_an_account_that_runs_few_functions_at_once_is_told(
+    capsys: pytest.CaptureFixture[str], most: int | None, warned: bool
+) -> None:
+    client: Any = boto3.client("lambda")
+    with Stubber(client) as stub:
+        if most is None:
+            stub.add_client_error("get_account_settings", "AccessDeniedException")
+        else:
+            stub.add_response("get_account_settings", {"AccountLimit": {"ConcurrentExecutions": most}})
+        deploy.warn_of_quota(client)
+    assert (f"this account runs {most} functions at once" in capsys.readouterr().err) is warned
+
+
+def test_a_snapshot_that_fails_names_what_shows_the_cause() -> None:
+    """The reason is CloudFormation's, from github.com/serverless/serverless issue 13847."""
+    reason = (
+        "KimCnnFunctionVersion1: Resource of type 'AWS::Lambda::Version' with identifier 'arn:aws:lambda:us-east-1:"
+        "111122223333:function:kim:2' did not stabilize. Status Reason is An error occurred during function "
+        "initialization."
+    )
+    assert update.hint(reason, {"SnapStart": "on"}) == " (deploy once with --parameter SnapStart=off to see why)"
+    assert update.hint(reason, {"SnapStart": "off"}) == ""
+    assert update.hint("KimCnnFirstRequest: the new version answers 500", {"SnapStart": "on"}) == ""
+
+
+def test_code_that_is_not_that_of_the_package_is_found(tmp_path: Path) -> None:
+    """Packages in a bucket that others can write to may be replaced before Lambda reads them."""
+    package = tmp_path / "kim_cnn.zip"
+    package.write_bytes(b"ours")
+    ours = base64.b64encode(hashlib.sha256(b"ours").digest()).decode()
+    client: Any = boto3.client("lambda")
+    functions = {"kim_cnn": "kim", "sm_cnn": "sm"}
+    packages = {"kim_cnn": str(package), "sm_cnn": "s3://bucket/from-a-deployment-before"}
+    for served, found in ((ours, []), (ours.lower(), ["kim_cnn"])):
+        with Stubber(client) as stub:
+            asked = {"FunctionName": "kim", "Qualifier": "candidate"}
+            stub.add_response("get_function_configuration", {"CodeSha256": served}, asked)
+            assert update.swapped(client, functions, packages) == found
 
 
 class States:

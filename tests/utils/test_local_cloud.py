@@ -39,8 +39,13 @@ def test_the_command_sees_the_local_cloud_and_nothing_of_a_real_account(tmp_path
 
 
 def test_the_commands_exit_code_is_passed_on_and_the_cloud_is_gone_after_it(tmp_path: Path) -> None:
-    port = free_port()
-    assert run("--port", str(port), "--log", str(tmp_path / "log"), "--", "sh", "-c", "exit 7").returncode == 7
+    port, temporary = free_port(), tmp_path / "temporary"
+    temporary.mkdir()
+    command = ["sh", "-c", "ls $TMPDIR; exit 7"]
+    ran = run("--port", str(port), "--log", str(tmp_path / "log"), "--", *command, TMPDIR=str(temporary))
+    assert ran.returncode == 7
+    assert ran.stdout.startswith("local-cloud-"), "where functions are unpacked"
+    assert list(temporary.iterdir()) == []
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 

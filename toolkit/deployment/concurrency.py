@@ -3,11 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from toolkit.deployment import template
 
 # docs.aws.amazon.com/lambda/latest/api/API_PutFunctionConcurrency.html: "as long as you leave at least 100 simultaneous
 # executions unreserved"
 UNRESERVED = 100
+DEFAULT_LIMIT = 1000  # of an account that has been used for a while
+
+
+def limit(client: Any) -> dict[str, int]:
+    """Return the limits of the account, {} for who may not ask."""
+    try:
+        limits: dict[str, int] = client.get_account_settings()["AccountLimit"]
+    except ClientError:
+        return {}
+    return limits
 
 
 def shortage(client: Any, functions: Sequence[str], values: dict[str, str]) -> str:
@@ -18,14 +30,17 @@ def shortage(client: Any, functions: Sequence[str], values: dict[str, str]) -> s
     each, count = int(values["Concurrency"]), len(template.deployed_models(values))
     if each == 0:
         return ""
-    limit = client.get_account_settings()["AccountLimit"]
-    free = limit["UnreservedConcurrentExecutions"]
+    account = limit(client)
+    if not account:
+        return ""  # who may not ask may still have it
+    free = account["UnreservedConcurrentExecutions"]
     for function in functions:
         free += client.get_function_concurrency(FunctionName=function).get("ReservedConcurrentExecutions", 0)
     if free - each * count >= UNRESERVED:
         return ""
+    wanted = f"{count} x {each}" if count > 1 else each
     return (
-        f"Concurrency={each} can't be reserved: of the account's {limit['ConcurrentExecutions']} concurrent executions "
-        f"here, {free} are free, {UNRESERVED} must stay so, and {count} x {each} are wanted. Deploying without; ask "
-        "for a higher quota (Service Quotas, Lambda, Concurrent executions), then run `up` again"
+        f"Concurrency={each} can't be reserved: of the account's {account['ConcurrentExecutions']} concurrent "
+        f"executions here, {free} are free, {UNRESERVED} must stay so, and {wanted} are wanted. Deploying without; "
+        "ask for a higher quota (Service Quotas, Lambda, Concurrent executions), then run `up` again"
     )

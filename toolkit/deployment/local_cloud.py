@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -53,20 +54,22 @@ def local_cloud(port: int, log: Path, front: str | None = None) -> Iterator[dict
     settings = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "AUTH": "true", "LOG_LEVEL": "INFO",
                 "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"}  # fmt: skip
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "toolkit.deployment.ministack_fixes"],
-            env={**environment, **settings, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for the command; the emulator and its functions end together
-        )
-    try:
-        _wait_until_up(process, port, log)
-        yield environment
-    finally:
-        _stop(process)
+    # MiniStack unpacks functions into temporary folders, and leaves them behind when it is stopped.
+    with tempfile.TemporaryDirectory(prefix="local-cloud-", ignore_cleanup_errors=True) as folder:
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "toolkit.deployment.ministack_fixes"],
+                env={**environment, **settings, "PYTHONPATH": str(ROOT), "TMPDIR": folder},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for the command; the emulator and its functions end together
+            )
+        try:
+            _wait_until_up(process, port, log)
+            yield environment
+        finally:
+            _stop(process)
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

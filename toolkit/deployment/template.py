@@ -10,7 +10,8 @@ from samtranslator.yaml_helper import yaml_parse
 from toolkit.cli import CommandError
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_OF_FUNCTIONS = {"Concurrency", "LogRetention", "Page", "Throttle"}  # parameters that no version of a function has
+# Parameters whose values no version of a function has
+NOT_OF_FUNCTIONS = {"Auth", "Concurrency", "JwtAudience", "JwtIssuer", "LogRetention", "Page", "Throttle"}
 MODELS = {"sm_cnn": "SmCnn", "kim_cnn": "KimCnn"}  # part of the names of its resources and parameters
 
 

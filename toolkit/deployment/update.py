@@ -1,6 +1,9 @@
 """Change a stack: get it into a state that can be changed, deploy, keep the version before, say what failed."""
 
+import base64
+import hashlib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -84,15 +87,43 @@ def update(
             versions.go_back(lambdas, function, before)
         versions.remember(lambdas, function, before, deployment)
     if done and changed:
+        for model in swapped(lambdas, kept, packages):
+            outcome = "it serves; run `down`, then take another --bucket"
+            if before := live.get(model):
+                versions.go_back(lambdas, kept[model], before)
+                outcome = "the previous version serves again"
+            raise CommandError(
+                f"{model}: Lambda got other code than {packages[model]} from the bucket, where others write; {outcome}"
+            )
         return changed
     reason = deployed.first_failure(deployed.events(client, sam.stack), seen)
     reason = reason or deployed.failed_validation(client, sam.stack)
     if reason is None or changed is None:
         raise CommandError("sam deploy failed; its message is above")
-    if values["SnapStart"] == "on" and "did not stabilize" in reason:
-        reason += " (deploy once with --parameter SnapStart=off to see why)"
+    reason += hint(reason, values)
     serving = "the previous version keeps serving" if "UPDATE" in changed.status else "nothing was left running"
     raise CommandError(f"{reason}; {serving}")
+
+
+def swapped(lambdas: Any, functions: dict[str, str], packages: dict[str, str]) -> list[str]:
+    """Return the models whose last version has other code than the package on this machine that was uploaded for it."""
+    found = []
+    for model, path in packages.items():
+        if model in functions and not path.startswith("s3://"):
+            digest = hashlib.sha256(Path(path).read_bytes()).digest()
+            if versions.code(lambdas, functions[model]) != base64.b64encode(digest).decode():
+                found.append(model)
+    return found
+
+
+def hint(reason: str, values: dict[str, str]) -> str:
+    """Return what helps to understand the reason of a failure, "" when it says enough.
+
+    A snapshot is taken before a version exists. When that fails, CloudFormation says only "… did not stabilize. …
+    An error occurred during function initialization" (github.com/serverless/serverless issue 13847).
+    """
+    unclear = values["SnapStart"] == "on" and "did not stabilize" in reason
+    return " (deploy once with --parameter SnapStart=off to see why)" if unclear else ""
 
 
 def now() -> str:

@@ -7,6 +7,7 @@ part of the stack. Versions that no alias names are deleted.
 from typing import Any
 
 LIVE, BEFORE = "live", "before"
+CANDIDATE = "candidate"  # SAM's own alias of the version that it published last
 
 
 def named(client: Any, function: str, alias: str = LIVE) -> str | None:
@@ -16,6 +17,12 @@ def named(client: Any, function: str, alias: str = LIVE) -> str | None:
     except client.exceptions.ResourceNotFoundException:
         return None
     return version
+
+
+def code(client: Any, function: str) -> str:
+    """Return the SHA-256 of the package that was deployed last, live or not, in base64 as Lambda has it."""
+    sha256: str = client.get_function_configuration(FunctionName=function, Qualifier=CANDIDATE)["CodeSha256"]
+    return sha256
 
 
 def tables(client: Any, function: str) -> set[str]:

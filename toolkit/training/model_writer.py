@@ -1,7 +1,9 @@
 """Model files out: the one function that writes them, and the check that goes into them."""
 
 import io
+import json
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from inference.service import Predict
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
 from toolkit.atomic_write import atomic_write
+
+SAMPLES, SAMPLE_BYTES = 5, 1000  # of a card: how many at most, and the JSON of each
 
 
 def write_model(
@@ -40,6 +44,12 @@ def write_model(
     torch.save(content, written)  # to memory, as of a full disk it says "unexpected pos 1600 vs 1494"
     with atomic_write(path) as file:
         file.write(written.getbuffer())
+
+
+def make_card(title: str, description: str, requests: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return a card for a model file: its samples are the first of `requests` that are short enough to be read."""
+    short = (fields for fields in requests if len(json.dumps(fields)) <= SAMPLE_BYTES)
+    return {"title": title[:100], "description": description[:1000], "samples": list(islice(short, SAMPLES))}
 
 
 def make_check(
