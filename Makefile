@@ -39,7 +39,7 @@ serve: .venv/installed
 	@$(RUN_LOCALLY) utils/demo.sh --stay
 
 test: .venv/installed
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-faults: .venv/installed
 	FAULTS=full $(BIN)/pytest tests/faults tests/aws_account
