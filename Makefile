@@ -20,7 +20,8 @@ export PYTHONDONTWRITEBYTECODE :=
 
 help:
 	@echo "make demo         answer both sample requests on a cloud on this machine"
-	@echo "make serve        the same, and stay up with the demo page until Ctrl-C"
+	@echo "make serve        the same, and stay up with the demo page until Ctrl-C; a model of your own:"
+	@echo "                    make serve KIM_CNN=tickets.model VECTORS=tickets.vectors.txt"
 	@echo "make test         run the tests; of the fault tests a sample"
 	@echo "make test-faults  run all fault tests, for about half an hour"
 	@echo "make test-aws     deploy to your AWS account, check every step, and remove it all (docs/test-aws.md)"
@@ -36,7 +37,7 @@ demo: .venv/installed
 	@$(RUN_LOCALLY) utils/demo.sh
 
 serve: .venv/installed
-	@$(RUN_LOCALLY) utils/demo.sh --stay
+	@KIM_CNN='$(KIM_CNN)' SM_CNN='$(SM_CNN)' VECTORS='$(VECTORS)' $(RUN_LOCALLY) utils/demo.sh --stay
 
 test: .venv/installed
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

@@ -13,9 +13,10 @@ import numpy as np
 
 from inference.model_file import Inputs, Model
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from sm_cnn import predict
-from sm_cnn.dataset import read_questions
-from sm_cnn.evaluate import cut, scores, words_of
+from sm_cnn.dataset import cut, read_questions
+from sm_cnn.evaluate import scores, words_of
 from toolkit import cli
 from toolkit.cli import run
 from toolkit.training.metrics import map_mrr
@@ -43,7 +44,8 @@ def main() -> int:
     parser.add_argument("--vectors", type=Path, required=True, metavar="FILE")
     options = parser.parse_args()
     model = predict.load(options.model)
-    questions = cut(read_questions(options.data), Settings.from_environment().max_words)
+    tokenizer = Tokenizer.from_config(model.config, Settings.from_environment().max_words)
+    questions = cut(read_questions(options.data, tokenizer), tokenizer)
     labels = [question.labels for question in questions]
     vectors = load_vectors(options.vectors, words_of(questions), model.vector_length)
     for name, seen in (

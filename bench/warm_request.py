@@ -23,6 +23,7 @@ import sm_cnn.predict
 from inference.model_file import Model
 from inference.service import Predict
 from inference.settings import Settings
+from inference.tokenizer import tokenize
 
 REQUESTS, ROUNDS = 50, 11
 
@@ -53,7 +54,7 @@ class VectorsOf2018:
 def ways(predict: Predict, model: Model, requests: list[dict[str, str]]) -> dict[str, list[Callable[[], Any]]]:
     """Return what to time, a call for each of `requests`."""
     dim = model.vector_length
-    sentences = [predict.read(fields, Settings()).sentences for fields in requests]
+    sentences = [predict.read(fields, tokenize, Settings()).sentences for fields in requests]
     words = [list(dict.fromkeys(word for sentence in each for word in sentence)) for each in sentences]
 
     client = boto3.client("dynamodb")

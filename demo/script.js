@@ -4,58 +4,7 @@
 const TIMEOUT = 35_000; // milliseconds; API Gateway gives up after 30 seconds
 const RETRY_SECONDS = 1; // before another try, where the answer does not say how long
 
-// Names of the classes that an answer does not name: it has the label of the winner alone.
-const SENTIMENTS = {
-  2: ["negative", "positive"],
-  5: ["very negative", "negative", "neutral", "positive", "very positive"],
-};
-
-const SENTENCES = [
-  "one of the funniest comedies of the year, witty, warm and wonderfully acted",
-  "the cinematography is gorgeous but the script is a tedious mess",
-  "This isn't a good movie!",
-  "a thoughtful, poignant documentary, brilliantly edited",
-  "the hero's snarkleberry jokes are fun, but the ending is disappointing",
-];
-
-const QUESTIONS = [
-  {
-    question: "who painted the Mona Lisa?",
-    candidates: [
-      "millions of people come to see the painting every year",
-      "the Mona Lisa was stolen from the museum in 1911 and came back two years later",
-      "oil paint takes days to dry, so a painter can work on a portrait for weeks",
-      "Leonardo da Vinci painted the Mona Lisa in the sixteenth century",
-    ],
-  },
-  {
-    question: "when did the Berlin Wall fall?",
-    candidates: [
-      "the wall was built to stop people leaving the east for the west",
-      "the Berlin Wall was more than 150 km long",
-      "the Berlin Wall fell in November 1989",
-      "Berlin is the capital of Germany",
-    ],
-  },
-  {
-    question: "what do koalas eat?",
-    candidates: [
-      "bears eat fish and honey",
-      "koalas sleep for up to twenty hours a day",
-      "koalas feed on the leaves of trees",
-      "koalas live in the east of Australia",
-    ],
-  },
-  {
-    question: "what is the capital of France?",
-    candidates: [
-      "France produces more wine than almost any other country",
-      "the capital of a company is the money its owners put in",
-      "the second city of France is Marseille",
-      "Paris is the capital and most populous city of France",
-    ],
-  },
-];
+const TITLE_LENGTH = 120; // characters of a sample that its button shows
 
 /** Make an element; strings among its children become text, never markup. */
 function element(name, attributes, ...children) {
@@ -113,9 +62,16 @@ function useApi() {
   apiField.setAttribute("aria-invalid", Boolean(wrong));
 }
 
+/** Use the API at the URL in the field, and show its models. */
+function changeApi() {
+  const before = api;
+  useApi();
+  if (api && api !== before) introduceModels();
+}
+
 setting.addEventListener("submit", (event) => {
   event.preventDefault();
-  useApi();
+  changeApi();
   const address = new URL(location.href);
   if (api) address.searchParams.set("api", api);
   else address.searchParams.delete("api");
@@ -125,7 +81,7 @@ setting.addEventListener("submit", (event) => {
     // a page opened from disk may not change its address in every browser
   }
 });
-apiField.addEventListener("change", useApi);
+apiField.addEventListener("change", changeApi);
 
 apiField.value =
   new URLSearchParams(location.search).get("api") ?? document.querySelector('meta[name="api"]').content;
@@ -247,6 +203,12 @@ function unknownLine(words) {
   return [element("p", { class: "unknown" }, line)];
 }
 
+/** Return a line that says so when the model did not read all of a text: `truncated`, as the answer has it. */
+function cutLine(truncated) {
+  if (![truncated].flat().includes(true)) return [];
+  return [element("p", { class: "unknown" }, "A text is longer than the model reads: its end was left out.")];
+}
+
 // The last part of every answer
 
 /** Return elements that show how long the call took, by part. */
@@ -295,47 +257,37 @@ function curlCommand(url, fields) {
 
 // The two models: the fields to send, the check of an answer, and how to show it
 
-const softmax = (logits) => {
-  const powers = logits.map((logit) => Math.exp(logit - Math.max(...logits)));
-  const sum = powers.reduce((total, power) => total + power, 0);
-  return powers.map((power) => power / sum);
-};
-
 const KIM_CNN = {
   name: "kim_cnn",
 
-  samples: SENTENCES.map((sentence) => ({ title: sentence, values: { input: sentence } })),
+  sample: ({ input }) => ({ title: input, values: { input } }),
 
-  missing: { input: "Type a sentence first." },
+  missing: { input: "Type a text first." },
 
   fields: ({ input }) => ({ input: input.trim() }),
 
-  isAnswer: (answer) =>
-    typeof answer.label === "string" &&
-    Array.isArray(answer.output) &&
-    isNumbers(answer.output, answer.output.length) &&
-    answer.prediction in answer.output,
+  isAnswer: ({ label, probabilities }) =>
+    Object.hasOwn(Object(probabilities), label) &&
+    isNumbers(Object.values(probabilities), Object.keys(probabilities).length),
 
-  show({ input }, { output, prediction, label, unknown_words }) {
-    const shares = softmax(output);
-    const known = SENTIMENTS[output.length];
-    const names = known?.[prediction] === label ? known : output.map((_, index) => `class ${index}`);
-    const rows = shares.map((share, index) =>
+  show({ input }, { label, probabilities, truncated, unknown_words }) {
+    const rows = Object.entries(probabilities).map(([name, share]) =>
       element(
         "div",
-        index === prediction ? { class: "best" } : {},
-        element("dt", {}, index === prediction ? label : names[index]),
+        name === label ? { class: "best" } : {},
+        element("dt", {}, name),
         element("dd", { "aria-hidden": "true" }, sized(element("span", { class: "bar" }), share)),
         element("dd", { class: "percent" }, percent(share)),
       ),
     );
     const nodes = [
       element("p", { class: "text" }, ...marked(input, new Set(unknown_words))),
+      ...cutLine(truncated),
       ...unknownLine(unknown_words),
       element("p", { class: "label" }, label),
       element("dl", { class: "chart" }, ...rows),
     ];
-    return { nodes, summary: `${label}, ${percent(shares[prediction])}` };
+    return { nodes, summary: `${label}, ${percent(probabilities[label])}` };
   },
 };
 
@@ -344,10 +296,7 @@ const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boole
 const SM_CNN = {
   name: "sm_cnn",
 
-  samples: QUESTIONS.map(({ question, candidates }) => ({
-    title: question,
-    values: { sent1: question, sent2: candidates.join("\n") },
-  })),
+  sample: ({ sent1, sent2 }) => ({ title: sent1, values: { sent1, sent2: [sent2].flat().join("\n") } }),
 
   missing: { sent1: "Type a question first.", sent2: "Type at least one candidate first, one per line." },
 
@@ -359,7 +308,7 @@ const SM_CNN = {
     new Set(answer.ranking).size === sent2.length &&
     answer.ranking.every((index) => index in sent2),
 
-  show({ sent1, sent2 }, { probability, ranking, unknown_words }, outcome) {
+  show({ sent1, sent2 }, { probability, ranking, truncated, unknown_words }, outcome) {
     const unknown = new Set(unknown_words);
     const items = ranking.map((index, place) =>
       element(
@@ -380,6 +329,7 @@ const SM_CNN = {
     list.append(...start.sort(([a], [b]) => a - b).map(([, item]) => item));
     const nodes = [
       element("p", { class: "text question" }, ...marked(sent1, unknown)),
+      ...cutLine(truncated),
       ...unknownLine(unknown_words),
       list,
     ];
@@ -512,16 +462,49 @@ function panel(model) {
     event.preventDefault();
     send();
   });
-  for (const { title, values } of model.samples) {
-    const button = element("button", { type: "button" }, title);
-    button.addEventListener("click", () => {
-      fill(values);
-      send();
+
+  /** Show what the deployed model says it is: its title, what it does, and samples to try. */
+  function introduce({ title, description, samples }) {
+    if (title) section.querySelector("h2").textContent = title;
+    if (description) section.querySelector(".what").textContent = description;
+    const known = (samples ?? []).map(model.sample);
+    const buttons = known.map(({ title, values }) => {
+      const short = title.length > TITLE_LENGTH ? `${title.slice(0, TITLE_LENGTH)}…` : title;
+      const button = element("button", { type: "button" }, short);
+      button.addEventListener("click", () => {
+        fill(values);
+        send();
+      });
+      return element("li", {}, button);
     });
-    section.querySelector(".samples").append(element("li", {}, button));
+    section.querySelector(".samples").replaceChildren(...buttons);
+    section.querySelector("h3").hidden = !buttons.length;
+    const untouched = Object.keys(model.missing).every((name) => !form.elements[name].value);
+    if (untouched && known.length) fill(known[0].values);
   }
-  fill(model.samples[0].values);
+
+  return { name: model.name, section, introduce };
 }
 
-panel(KIM_CNN);
-panel(SM_CNN);
+const PANELS = [panel(KIM_CNN), panel(SM_CNN)];
+
+/** Ask the API what its models are; hide a model that it does not have, unless it has none. */
+async function introduceModels() {
+  const asked = api;
+  const answers = await Promise.allSettled(
+    PANELS.map(async ({ name }) => {
+      const response = await fetch(`${asked}/${name}`, { credentials: "omit", signal: AbortSignal.timeout(TIMEOUT) });
+      const about = await response.json();
+      if (about?.model !== name) throw new Error("not this API");
+      return about;
+    }),
+  );
+  if (asked !== api) return;
+  const any = answers.some(({ value }) => value);
+  PANELS.forEach(({ section, introduce }, index) => {
+    section.hidden = any && !answers[index].value;
+    if (answers[index].value) introduce(answers[index].value);
+  });
+}
+
+if (api) introduceModels();

@@ -49,19 +49,16 @@ def check(service: "Service", deadline: float) -> None:
     A model file without a check is checked for answering its architecture's example at all.
     """
     expected = service.model.check
-    fields = expected["request"] if expected else service.predict.EXAMPLE
-    request = service.predict.read(fields, service.settings)
-    vectors = service.vectors.lookup((word for words in request.sentences for word in words), deadline)
-    logits = service.model.logits(service.predict.batches(service.model, request.sentences, vectors))
+    outcome = service.run(expected["request"] if expected else service.predict.EXAMPLE, deadline)
     if expected is None:
         return
     table = service.vectors.table
-    if unknown := [word for word, vector in vectors.items() if vector is None]:
+    if unknown := [word for word, vector in outcome.vectors.items() if vector is None]:
         raise CheckError(
             f"table {table} does not have the words {unknown}; upload the vectors the model was trained with"
         )
-    if not np.allclose(logits, expected["logits"], rtol=0, atol=TOLERANCE):
+    if not np.allclose(outcome.logits, expected["logits"], rtol=0, atol=TOLERANCE):
         raise CheckError(
             f"table {table} has other vectors than the model was trained with: the logits are"
-            f" {np.round(logits, 3).tolist()}, not {np.round(expected['logits'], 3).tolist()}"
+            f" {np.round(outcome.logits, 3).tolist()}, not {np.round(expected['logits'], 3).tolist()}"
         )

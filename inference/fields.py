@@ -1,9 +1,9 @@
-"""The fields of a request: checked, within the bounds of the settings, and split into words."""
+"""The fields of a request: checked, within the bounds of the settings, and split into the words that a model takes."""
 
 from typing import Any, NamedTuple
 
 from inference.settings import Settings
-from inference.tokenizer import tokenize
+from inference.tokenizer import Tokenizer
 
 
 class RequestError(Exception):
@@ -19,30 +19,41 @@ class Request(NamedTuple):
     """The texts of a request; those of SM-CNN begin with the question."""
 
     texts: list[str]
-    sentences: list[list[str]]  # the words of each text
+    sentences: list[list[str]]  # the words of each text, at most as many as the model takes
+    truncated: list[bool]  # whether a text has more words
     is_list: bool  # whether the caller sent a list, and gets lists back
 
 
-def text_field(fields: dict[str, Any], name: str, settings: Settings) -> Request:
+def text_field(fields: dict[str, Any], name: str, tokenizer: Tokenizer, settings: Settings) -> Request:
     """Return field `name`, a string; raise RequestError when it is not one, empty or over a bound."""
     text = _text(_field(fields, name), name, "a string", settings)
-    return Request([text], [_words(text, name, settings)], False)
+    return _request({name: text}, False, tokenizer)
 
 
-def texts_field(fields: dict[str, Any], name: str, settings: Settings) -> Request:
+def texts_field(fields: dict[str, Any], name: str, tokenizer: Tokenizer, settings: Settings) -> Request:
     """Return field `name`, a string or a list of strings; raise RequestError as `text_field` does."""
     value = _field(fields, name)
     if not isinstance(value, list):
         text = _text(value, name, "a string or a list of strings", settings)
-        return Request([text], [_words(text, name, settings)], False)
+        return _request({name: text}, False, tokenizer)
     if not value:
         raise RequestError(400, f"{name} is an empty list; send at least one string")
     if len(value) > settings.max_sentences:
         raise RequestError(400, f"{name} has {len(value)} strings; send at most {settings.max_sentences} a request")
-    texts = [_text(item, f"{name}[{index}]", "a string", settings) for index, item in enumerate(value)]
-    if sum(map(_bytes, texts)) > settings.max_body_bytes:
+    places = [f"{name}[{index}]" for index in range(len(value))]
+    texts = {place: _text(item, place, "a string", settings) for place, item in zip(places, value, strict=True)}
+    if sum(map(_bytes, texts.values())) > settings.max_body_bytes:
         raise too_large(name, settings)
-    return Request(texts, [_words(text, f"{name}[{index}]", settings) for index, text in enumerate(texts)], True)
+    return _request(texts, True, tokenizer)
+
+
+def distinct_words(request: Request, settings: Settings) -> list[str]:
+    """Return the words of a request, each once; raise RequestError when they are over the bound."""
+    words = list(dict.fromkeys(word for sentence in request.sentences for word in sentence))
+    if len(words) > settings.max_distinct_words:
+        most = settings.max_distinct_words
+        raise RequestError(400, f"the request has {len(words)} distinct words; send at most {most} a request")
+    return words
 
 
 def too_large(name: str, settings: Settings) -> RequestError:
@@ -74,10 +85,13 @@ def _bytes(text: str) -> int:
     return len(text.encode(errors="surrogatepass"))  # JSON can spell a lone surrogate
 
 
-def _words(text: str, name: str, settings: Settings) -> list[str]:
-    words = tokenize(text)
-    if not words:
-        raise RequestError(400, f"{name} is empty; send a sentence")
-    if len(words) > settings.max_words:
-        raise RequestError(400, f"{name} has {len(words)} words; send at most {settings.max_words} a sentence")
-    return words
+def _request(texts: dict[str, str], is_list: bool, tokenizer: Tokenizer) -> Request:
+    """Return the request of `texts`, each under the name that an error calls it by."""
+    sentences, truncated = [], []
+    for name, text in texts.items():
+        words = tokenizer(text)
+        if not words:
+            raise RequestError(400, f"{name} is empty; send a sentence")
+        sentences.append(tokenizer.cut(words))
+        truncated.append(len(sentences[-1]) < len(words))
+    return Request(list(texts.values()), sentences, truncated, is_list)

@@ -15,24 +15,30 @@ from inference.word_vectors import VectorsError, VectorsUnavailableError
 TIME_TO_ANSWER = 1.0  # seconds kept back from the invocation's remaining time for the model and the answer
 PATIENCE = 10.0  # seconds a request waits for its vectors at most, however long the function may run
 
+METHODS = "GET, OPTIONS, POST"
+
 logger = logging.getLogger("inference")
 
 Answer = Callable[[dict[str, Any], float], dict[str, Any]]
 Handler = Callable[[Any, Any], dict[str, Any]]
 
 
-def http_handler(answer: Answer, settings: Settings) -> Handler:
+def http_handler(answer: Answer, settings: Settings, about: dict[str, Any] | None = None) -> Handler:
     """Make a Lambda handler of `answer`, a function from a request's fields and a deadline to an answer's fields.
 
-    The deadline is in seconds of `time.monotonic()`. The handler never raises: a RequestError goes to the caller,
-    throttled or unreachable word vectors are a 503, anything else is logged and a 500.
+    The deadline is in seconds of `time.monotonic()`. GET is answered with `about`, what the model is. The handler
+    never raises: a RequestError goes to the caller, throttled or unreachable word vectors are a 503, anything else is
+    logged and a 500.
     """
 
     def handler(event: Any, context: Any) -> dict[str, Any]:
         started = time.monotonic()
         try:
-            if _method(event) == "OPTIONS":
+            method = _method(event)
+            if method == "OPTIONS":
                 return _response(204, None, settings)
+            if method == "GET" and about is not None:
+                return _response(200, about, settings)
             return _response(200, answer(_fields(event, settings), started + _patience(context)), settings)
         except RequestError as error:
             return _response(error.status, {"error": str(error)}, settings, error.headers)
@@ -62,7 +68,7 @@ def _method(event: Any) -> str:
 def _fields(event: Any, settings: Settings) -> dict[str, Any]:
     """Return the fields a request carries, in its JSON body or, invoked directly, in the event itself."""
     if (method := _method(event)) != "POST":
-        raise RequestError(405, f"method {method[:10]} is not served; use POST", {"Allow": "OPTIONS, POST"})
+        raise RequestError(405, f"method {method[:10]} is not served; use POST", {"Allow": METHODS})
     if not isinstance(event, dict):
         raise RequestError(400, f"the event is {json_type(event)}; send a JSON object")
     if "body" not in event and "requestContext" not in event and "httpMethod" not in event:
@@ -97,7 +103,7 @@ def _response(status: int, body: Any, settings: Settings, headers: dict[str, str
             "Content-Type": "application/json",
             "Access-Control-Allow-Origin": settings.cors_allow_origin,
             "Access-Control-Allow-Headers": "Content-Type",
-            "Access-Control-Allow-Methods": "OPTIONS, POST",
+            "Access-Control-Allow-Methods": METHODS,
             "Access-Control-Expose-Headers": "Retry-After",
             **(headers or {}),
         },

@@ -3,8 +3,8 @@
 Key `word` (S), attribute `vector`, one of
 
 - float32: one binary value, little-endian, what the uploader writes by default;
-- float16: one binary value, little-endian, with a zero byte behind it. The odd length tells it from float32: by
-  the length alone, 100 dimensions in float16 would pass for 50 in float32, with other numbers;
+- float16: one binary value, little-endian, with a zero byte behind it. An odd length means float16:
+  without it, 100 dimensions in float16 would be read as 50 in float32, with other values;
 - list: a list of numbers, the format of the published tables.
 """
 
@@ -17,6 +17,9 @@ FORMATS = ("float32", "float16", "list")
 KEY_BYTES = 2048  # longest partition key DynamoDB takes: no longer word can be in a table
 
 
+BATCH_KEYS = 100  # most keys that BatchGetItem takes
+
+
 class BadItemError(ValueError):
     """An item whose vector can't be used; the message names its word."""
 
@@ -27,6 +30,16 @@ def can_be_key(word: str) -> bool:
         return 0 < len(word.encode()) <= KEY_BYTES
     except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and UTF-8 can't
         return False
+
+
+def key(word: str) -> dict[str, Any]:
+    """Return the key of a word's item."""
+    return {"word": {"S": word}}
+
+
+def item(word: str, attribute: dict[str, Any]) -> dict[str, Any]:
+    """Return the item of a word, with its vector as `encode_vector` gives it."""
+    return {**key(word), "vector": attribute}
 
 
 def encode_vector(vector: np.ndarray, format: str = "float32") -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Model files in: a *.model or *.onnx file is read into a function from named numpy arrays to numpy logits.
 
 A *.model file is `torch.save` of plain data: `architecture`, `config` (all that rebuilds the module), `state_dict`,
-for SM-CNN with overlap features `overlap`, and `check`: a request and the logits it must get. It is read with
-`weights_only=True`: a model file can't run code. An *.onnx file is a *.model file exported by utils/export_onnx.py;
-ONNX Runtime runs it without torch, and all but the weights is JSON in its metadata.
+for SM-CNN with overlap features `overlap`, `check`: a request and the logits it must get, and `card`: what the model is
+for, as the demo page shows it. It is read with `weights_only=True`: a model file can't run code. An *.onnx file is run
+by ONNX Runtime without torch; all but the weights is JSON in its metadata (docs/own-model.md).
 """
 
 import json
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inference import libtorch
+from inference.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 Inputs = dict[str, np.ndarray]  # as the arguments of the module's `forward` and the inputs of the ONNX graph are named
 Batch = tuple[np.ndarray, Inputs]  # rows of the logits, int64, and the arrays of the forward pass that computes them
 Build = Callable[[dict[str, Any]], "nn.Module"]
+
+LARGEST = 262_144_000  # bytes unpacked: what a function may hold altogether, and so more than any model served can have
+METADATA = ("architecture", "config", "overlap", "check", "card")  # of an *.onnx file, as JSON
+CARD_TEXTS = ("title", "description")
+MOST_CARD_BYTES = 16 * 1024  # of its JSON
 
 # The arrays that count words, and the arrays whose words they count.
 LENGTHS = {"lengths": "words", "question_lengths": "question", "answer_lengths": "answer"}
@@ -40,6 +46,7 @@ class Model:
     forward: Callable[[Inputs], np.ndarray]
     overlap: dict[str, Any] | None = None
     check: dict[str, Any] | None = None  # the fields of a `request`, and the `logits` they must get
+    card: dict[str, Any] | None = None  # `title`, `description`, and `samples`: the fields of requests
 
     @property
     def vector_length(self) -> int:
@@ -70,9 +77,18 @@ def load(path: Path, architecture: str, build: Build) -> Model:
     if not path.exists():
         raise ModelFileError(f"{path}: no such file; train one or set MODEL_PATH")
     if path.suffix == ".onnx":
-        return _load_onnx(path, architecture)
-    module, content = read(path, architecture, build)
-    return from_module(module, content["config"], content.get("overlap"), content.get("check"))
+        model = _load_onnx(path, architecture)
+    else:
+        module, content = read(path, architecture, build)
+        about = {name: content.get(name) for name in ("overlap", "check", "card")}
+        model = from_module(module, content["config"], **about)
+    try:
+        Tokenizer.from_config(model.config)
+        if model.card is not None:
+            check_card(model.card)
+    except (ValueError, TypeError) as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    return model
 
 
 def read(path: Path, architecture: str, build: Build) -> tuple["nn.Module", dict[str, Any]]:
@@ -82,6 +98,8 @@ def read(path: Path, architecture: str, build: Build) -> tuple["nn.Module", dict
 
     try:
         with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
+                raise zipfile.BadZipFile(f"over {LARGEST:,} bytes unpacked")
             if broken := archive.testzip():  # torch does not compare the checksums, and would serve other weights
                 raise zipfile.BadZipFile(f"{broken} is damaged")
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -91,6 +109,10 @@ def read(path: Path, architecture: str, build: Build) -> tuple["nn.Module", dict
         raise ModelFileError(f"{path}: not a model file (no architecture, config and state_dict in it)")
     _check_architecture(path, content["architecture"], architecture)
     try:
+        for name, tensor in content["state_dict"].items():
+            # A tensor that repeats its numbers (a stride of 0) is small in the file and unbounded in memory.
+            if not (tensor.is_floating_point() and tensor.is_contiguous()):
+                raise ValueError(f"{name} is no plain tensor of floating-point numbers")
         with torch.device("meta"):  # takes no memory, however large the config says it is
             module = build(content["config"])
         module.load_state_dict(content["state_dict"], assign=True)
@@ -102,11 +124,25 @@ def read(path: Path, architecture: str, build: Build) -> tuple["nn.Module", dict
     return module.eval(), content
 
 
+def check_card(card: Any) -> None:
+    """Raise ValueError for what can't be the card of a model file."""
+    if not isinstance(card, dict) or card.keys() != {*CARD_TEXTS, "samples"}:
+        raise ValueError("card is not a dict of title, description and samples")
+    if not all(isinstance(card[name], str) for name in CARD_TEXTS):
+        raise ValueError("card has a title or description that is no text")
+    samples = card["samples"]
+    if not isinstance(samples, list) or not all(isinstance(fields, dict) for fields in samples):
+        raise ValueError("card has samples that are not a list of dicts, the fields of requests")
+    if len(json.dumps(card)) > MOST_CARD_BYTES:  # raises for what JSON can't spell
+        raise ValueError(f"card is over {MOST_CARD_BYTES} bytes as JSON")
+
+
 def from_module(
     module: "nn.Module",
     config: dict[str, Any],
     overlap: dict[str, Any] | None = None,
     check: dict[str, Any] | None = None,
+    card: dict[str, Any] | None = None,
 ) -> Model:
     """Make a Model of a PyTorch module, which stays on its device."""
     import torch
@@ -122,7 +158,7 @@ def from_module(
         logits: np.ndarray = module(**tensors).cpu().numpy()
         return logits
 
-    return Model(config, forward, overlap, check)
+    return Model(config, forward, overlap, check, card)
 
 
 def _load_onnx(path: Path, architecture: str) -> Model:
@@ -134,17 +170,19 @@ def _load_onnx(path: Path, architecture: str) -> Model:
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
-        about = [json.loads(metadata.get(name, "null")) for name in ("architecture", "config", "overlap", "check")]
+        holds, config, *about = (json.loads(metadata.get(name, "null")) for name in METADATA)
     except Exception as error:
         raise _unreadable(path, error) from error
-    holds, config, overlap, check = about
     _check_architecture(path, holds, architecture)
+    sizes = [config.get(name) for name in ("channels", "dim")] if isinstance(config, dict) else [None]
+    if not all(type(size) is int and size > 0 for size in sizes):
+        raise ModelFileError(f"{path}: its config does not have the numbers channels and dim")
 
     def forward(inputs: Inputs) -> np.ndarray:
         logits: np.ndarray = session.run(None, inputs)[0]
         return logits
 
-    return Model(config, forward, overlap, check)
+    return Model(config, forward, *about)
 
 
 def _unreadable(path: Path, error: Exception) -> ModelFileError:

@@ -5,15 +5,16 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from inference import dynamodb, gateway, model_file, snapstart
 from inference.check import with_check
-from inference.fields import Request
+from inference.fields import Request, distinct_words
 from inference.model_file import Batch, Model
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from inference.word_vectors import WordVectors
 
 ROOT = Path(__file__).parents[1]  # of the package or the checkout, where the handlers and the model files are
@@ -28,7 +29,7 @@ class Predict(Protocol):
     def load(self, path: Path) -> Model:
         """Read a model file."""
 
-    def read(self, fields: dict[str, Any], settings: Settings) -> Request:
+    def read(self, fields: dict[str, Any], tokenizer: Tokenizer, settings: Settings) -> Request:
         """Check a request's fields and split them into words."""
 
     def batches(
@@ -40,6 +41,16 @@ class Predict(Protocol):
         """Make the answer's fields of logits."""
 
 
+class Outcome(NamedTuple):
+    """What a request gave, and the seconds it took."""
+
+    request: Request
+    vectors: dict[str, np.ndarray | None]  # of each distinct word
+    logits: np.ndarray
+    t_sent_embedding: float
+    t_inference: float
+
+
 class Service:
     """A model and its word vectors, ready to answer."""
 
@@ -48,6 +59,7 @@ class Service:
     ):
         """Answer with `model` and `vectors`; the first answer counts the `load_seconds` it took to load them."""
         self.predict, self.model, self.vectors, self.settings = predict, model, vectors, settings
+        self.tokenizer = Tokenizer.from_config(model.config, settings.max_words)
         self._load_seconds = load_seconds
 
     @classmethod
@@ -65,27 +77,37 @@ class Service:
         )
         return cls(predict, model, vectors, settings, time.perf_counter() - started)
 
+    def about(self) -> dict[str, Any]:
+        """Return what the model is: its architecture, its labels if it has some, and its card."""
+        labels = {name: value for name, value in self.model.config.items() if name == "labels"}
+        return {"model": self.predict.ARCHITECTURE, **labels, **(self.model.card or {})}
+
     def answer(self, fields: dict[str, Any], deadline: float) -> dict[str, Any]:
         """Return the answer to a request's fields; `deadline`, in seconds of `time.monotonic()`, is for its reads.
 
         Raises RequestError for what the caller sent, VectorsError when words can't be read.
         """
         started = time.perf_counter()
-        request = self.predict.read(fields, self.settings)
-        vectors = self.vectors.lookup((word for words in request.sentences for word in words), deadline)
+        outcome = self.run(fields, deadline)
+        load_seconds, self._load_seconds = self._load_seconds, 0.0
+        return {
+            **self.predict.answer(self.model, outcome.request, outcome.logits),
+            "unknown_words": [word for word, vector in outcome.vectors.items() if vector is None],
+            "t_overall": load_seconds + time.perf_counter() - started,
+            "t_sent_embedding": outcome.t_sent_embedding,
+            "t_load_model": load_seconds,
+            "t_inference": outcome.t_inference,
+        }
+
+    def run(self, fields: dict[str, Any], deadline: float) -> Outcome:
+        """Return what the model gives for a request's fields; arguments and errors as for `answer`."""
+        started = time.perf_counter()
+        request = self.predict.read(fields, self.tokenizer, self.settings)
+        vectors = self.vectors.lookup(distinct_words(request, self.settings), deadline)
         batches = self.predict.batches(self.model, request.sentences, vectors)
         embedded = time.perf_counter()
         logits = self.model.logits(batches)
-        inferred = time.perf_counter()
-        load_seconds, self._load_seconds = self._load_seconds, 0.0
-        return {
-            **self.predict.answer(self.model, request, logits),
-            "unknown_words": [word for word, vector in vectors.items() if vector is None],
-            "t_overall": load_seconds + time.perf_counter() - started,
-            "t_sent_embedding": embedded - started,
-            "t_load_model": load_seconds,
-            "t_inference": inferred - embedded,
-        }
+        return Outcome(request, vectors, logits, embedded - started, time.perf_counter() - embedded)
 
 
 def make_handler(predict: Predict) -> gateway.Handler:
@@ -96,6 +118,6 @@ def make_handler(predict: Predict) -> gateway.Handler:
     service = Service.load(predict, settings)
     gc.freeze()  # Later collections leave it out, too.
     gc.enable()
-    handler = with_check(gateway.http_handler(service.answer, settings), service)
+    handler = with_check(gateway.http_handler(service.answer, settings, service.about()), service)
     snapstart.register(handler, service.vectors.reconnect, predict.EXAMPLE)
     return handler

@@ -26,7 +26,8 @@ class Settings:
     # These bound the work of a request before any vector is read.
     max_body_bytes: int = 128 * 1024
     max_sentences: int = 128  # in a list
-    max_words: int = 256  # in a sentence
+    max_words: int = 256  # of a text that a model takes whose file does not say how many; the rest is cut off
+    max_distinct_words: int = 2000  # in a request; each may cost a read
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -47,12 +48,13 @@ class Settings:
             log_level=log_level,
             max_body_bytes=_whole_number(environment, "MAX_BODY_BYTES", cls.max_body_bytes),
             max_sentences=_whole_number(environment, "MAX_SENTENCES", cls.max_sentences),
-            max_words=_whole_number(environment, "MAX_WORDS", cls.max_words),
+            max_words=_whole_number(environment, "MAX_WORDS", cls.max_words, least=1),
+            max_distinct_words=_whole_number(environment, "MAX_DISTINCT_WORDS", cls.max_distinct_words),
         )
 
 
-def _whole_number(environment: Mapping[str, str], name: str, default: int) -> int:
+def _whole_number(environment: Mapping[str, str], name: str, default: int, least: int = 0) -> int:
     value = environment.get(name, str(default))
-    if not (value.isascii() and value.isdigit()):
-        raise SettingsError(f"the environment variable {name} is {value!r}; set it to a whole number, 0 or more")
+    if not (value.isascii() and value.isdigit() and int(value) >= least):
+        raise SettingsError(f"the environment variable {name} is {value!r}; set it to a whole number, {least} or more")
     return int(value)

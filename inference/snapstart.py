@@ -2,10 +2,14 @@
 
 import json
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
 from inference.gateway import Handler
+
+PATIENCE = 60.0  # seconds in which a permission to read, made just before the version, spreads; Lambda gives 130
+RETRY_AFTER = 2.0  # seconds
 
 
 def register(handler: Handler, reconnect: Callable[[], None], example: dict[str, Any]) -> None:
@@ -20,9 +24,13 @@ def register(handler: Handler, reconnect: Callable[[], None], example: dict[str,
         return
 
     def before_snapshot() -> None:
-        answer = handler({"body": json.dumps(example)}, None)
-        if answer["statusCode"] != 200:
-            raise RuntimeError(f"the request before the snapshot was answered {answer['statusCode']}: {answer['body']}")
+        deadline = time.monotonic() + PATIENCE
+        while (answer := handler({"body": json.dumps(example)}, None))["statusCode"] != 200:
+            if time.monotonic() > deadline:
+                raise RuntimeError(
+                    f"the request before the snapshot was answered {answer['statusCode']}: {answer['body']}"
+                )
+            time.sleep(RETRY_AFTER)
 
     def after_restore() -> None:
         reconnect()  # connections and credentials of the snapshot may be long dead

@@ -11,9 +11,8 @@ import numpy as np
 
 from inference import dynamodb
 from inference.dynamodb import CONNECTION_ERRORS, PARALLEL_READS, RefusedError, UnavailableError
-from inference.item_format import BadItemError, can_be_key, decode_items
+from inference.item_format import BATCH_KEYS, BadItemError, can_be_key, decode_items, key
 
-BATCH_KEYS = 100  # most keys BatchGetItem takes
 DEFAULT_PATIENCE = 10.0  # seconds of retrying when the caller sets no deadline
 GROUP = 25  # sentences a forward pass
 
@@ -70,18 +69,16 @@ class WordVectors:
         """
         deadline = time.monotonic() + DEFAULT_PATIENCE if deadline is None else deadline
         now = time.time()
-        found: dict[str, np.ndarray | None] = {}
+        found: dict[str, np.ndarray | None] = dict.fromkeys(words)  # keeps their order
         missing = []
         with self._lock:
-            for word in dict.fromkeys(words):
+            for word in found:
                 cached = self._cache.get(word)
                 if cached and cached.expires > now:
                     self._cache.move_to_end(word)
                     found[word] = cached.vector
                 elif can_be_key(word):
                     missing.append(word)
-                else:
-                    found[word] = None
         if missing:
             found.update(self._read_all(missing, deadline))
         if missing and self.cache_size:
@@ -132,7 +129,7 @@ class WordVectors:
             # An answer without the table is a broken one: its words are not unknown.
             return unprocessed or ([] if items is not None else keys)
 
-        keys = [{"word": {"S": word}} for word in batch]
+        keys = [key(word) for word in batch]
         dynamodb.complete(call, keys, deadline, on_stale_credentials=self.reconnect)
         return vectors
 

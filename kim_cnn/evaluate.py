@@ -1,25 +1,36 @@
-"""Measure a Kim CNN: the share of sentences that it puts in the right class.
+"""Measure a Kim CNN: accuracy, the figures of each class, and how far its probabilities can be trusted.
 
+    python -m kim_cnn.evaluate --model tickets.model --data test.csv --vectors tickets.vectors.txt
     python -m kim_cnn.evaluate --model kim_cnn.model --data sst/stsa.fine.dev.tsv --vectors glove.6B.50d.txt.gz
-    python -m kim_cnn.evaluate --endpoint https://…/kim_cnn --data sst/stsa.fine.dev.tsv
+    python -m kim_cnn.evaluate --endpoint https://…/kim_cnn --data test.csv --trained-on tickets.csv --report report
 
-The last line on stdout is `accuracy 0.4712`. With --endpoint the deployed function classifies. Sentences are cut to
-MAX_WORDS words, the most that a request may hold, offline as well.
+The last line on stdout is `accuracy 0.4712`. --data is a file of CSV, TSV or JSON lines, compressed or not, or `-` for
+stdin; or one of the Stanford Sentiment Treebank, whose name begins with `stsa.`. Labels are matched by name. With
+--endpoint the deployed function classifies. Texts are cut to the words that the model takes.
+
+Baselines learn from the rows that --trained-on names, those that the model was trained on. --report names a folder for
+a page that shows all figures, and the most confident mistakes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from inference.model_file import Model
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from kim_cnn import predict
-from kim_cnn.dataset import Sentence, read_sentences
-from toolkit.cli import log, run
-from toolkit.training.metrics import accuracy
-from toolkit.training.options import evaluation_options
-from toolkit.training.remote import body, post_all, split
+from kim_cnn.dataset import Sentence, is_sst, read_sst, to_sentences
+from toolkit.cli import run
+from toolkit.training.baselines import class_baselines
+from toolkit.training.labelled import Row, check_labels, read_rows
+from toolkit.training.metrics import without_vector
+from toolkit.training.options import add_columns, evaluation_options, evaluation_parser
+from toolkit.training.page import write_report
+from toolkit.training.remote import post_all, split
+from toolkit.training.report import ClassReport, class_report
 from toolkit.vectors.file import load_vectors
 
 AT_A_TIME = 128  # sentences whose vectors are in memory
@@ -30,45 +41,76 @@ def words_of(sentences: Iterable[Sentence]) -> set[str]:
     return {word for sentence in sentences for word in sentence.words}
 
 
-def cut(sentences: Iterable[Sentence], max_words: int) -> list[Sentence]:
-    """Return the sentences, each cut to `max_words` words."""
-    return [sentence._replace(words=sentence.words[:max_words]) for sentence in sentences]
-
-
-def predictions(
+def scores(
     model: Model, sentences: Sequence[Sentence], vectors: Mapping[str, np.ndarray | None], quiet: bool = True
 ) -> np.ndarray:
-    """Return the class of each sentence, int64 (sentences,), as the handler computes it."""
+    """Return the logits of each sentence, float32 (sentences, classes), as the handler computes them."""
     words = [sentence.words for sentence in sentences]
-    classes = []
+    logits = []
     for start in tqdm(range(0, len(words), AT_A_TIME), unit="batch", disable=True if quiet else None):
-        batches = predict.batches(model, words[start : start + AT_A_TIME], vectors)
-        classes.append(model.logits(batches).argmax(1))
-    return np.concatenate(classes)
+        logits.append(model.logits(predict.batches(model, words[start : start + AT_A_TIME], vectors)))
+    return np.concatenate(logits)
 
 
-def served_predictions(url: str, sentences: Sequence[Sentence], settings: Settings, quiet: bool = True) -> np.ndarray:
-    """Return what `predictions` returns, computed by the function deployed at `url`."""
-    texts = (" ".join(sentence.words) for sentence in sentences)
-    requests = [{"input": group} for group in split(texts, len(body({"input": []})), settings)]
-    return np.concatenate([answer["prediction"] for answer in post_all(url, requests, quiet)])
+def served_probabilities(
+    url: str, rows: Sequence[Row], settings: Settings, quiet: bool = True
+) -> tuple[list[str], np.ndarray]:
+    """Return the classes of the function deployed at `url`, and their probabilities of each row (rows, classes)."""
+    requests = [{"input": group} for group in split((row.text for row in rows), {"input": []}, settings)]
+    answers = [each for answer in post_all(url, requests, quiet) for each in answer["probabilities"]]
+    return list(answers[0]), np.array([list(each.values()) for each in answers])
+
+
+def measure(
+    model: Model,
+    rows: Sequence[Row],
+    sentences: Sequence[Sentence],
+    vectors: Mapping[str, np.ndarray | None],
+    trained_on: Sequence[Row] = (),
+    quiet: bool = True,
+) -> ClassReport:
+    """Measure a model by `rows`, whose words are the `sentences`, beside baselines that learn from `trained_on`."""
+    names = model.config["labels"]
+    probabilities = predict.softmax(scores(model, sentences, vectors, quiet))
+    unknown = without_vector((sentence.words for sentence in sentences), vectors)
+    baselines = class_baselines(names, trained_on, rows) if trained_on else {}
+    return class_report(names, rows, probabilities, unknown, baselines)
+
+
+def show(report: ClassReport) -> None:
+    """Print a report; the last line is its accuracy."""
+    print(report.as_text(), f"accuracy {report.scores['accuracy']:.4f}", sep="\n\n")
+
+
+def read(path: Path, text_columns: Sequence[str] | None, label_column: str) -> list[Row]:
+    """Read the rows of a file of the Treebank or of one's own."""
+    return read_sst(path) if is_sst(path) else read_rows(path, text_columns or ["text"], label_column)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    options = evaluation_options(__doc__, "a file of lines: label, tab, sentence", argv)
+    parser = evaluation_parser(__doc__, "a file of texts with their labels")
+    parser.add_argument("--trained-on", type=Path, metavar="FILE", help="rows for baselines to learn from")
+    add_columns(parser)
+    options = evaluation_options(parser, argv)
+    columns = options.text_column, options.label_column
+    rows = read(options.data, *columns)
+    trained_on = read(options.trained_on, *columns) if options.trained_on else []
     settings = Settings.from_environment()
-    model = predict.load(options.model) if options.model else None
-    whole = read_sentences(options.data, len(model.config["labels"]) if model else None)
-    sentences = cut(whole, settings.max_words)
-    if sentences != whole:
-        log(f"note: sentences cut to {settings.max_words} words, the most that are served")
-    if model:
-        vectors = load_vectors(options.vectors, words_of(sentences), model.vector_length)
-        classes = predictions(model, sentences, vectors, options.quiet)
+    if options.endpoint:
+        names, probabilities = served_probabilities(options.endpoint, rows, settings, options.quiet)
+        check_labels(rows, names)
+        baselines = class_baselines(names, trained_on, rows) if trained_on else {}
+        report = class_report(names, rows, probabilities, None, baselines)
     else:
-        classes = served_predictions(options.endpoint, sentences, settings, options.quiet)
-    print(f"accuracy {accuracy([sentence.label for sentence in sentences], classes):.4f}")
+        model = predict.load(options.model)
+        tokenizer = Tokenizer.from_config(model.config, settings.max_words)
+        sentences = to_sentences(rows, model.config["labels"], tokenizer)
+        vectors = load_vectors(options.vectors, words_of(sentences), model.vector_length)
+        report = measure(model, rows, sentences, vectors, trained_on, options.quiet)
+    if options.report:
+        write_report(options.report, report, options.endpoint or str(options.model), str(options.data))
+    show(report)
     return 0
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from inference import model_file
 from inference.fields import Request, texts_field
-from inference.model_file import Batch, Model
+from inference.model_file import Batch, Inputs, Model, ModelFileError
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from inference.word_vectors import by_length, embed
 
 if TYPE_CHECKING:
@@ -28,12 +29,26 @@ def build(config: dict[str, Any]) -> "nn.Module":
 
 def load(path: Path) -> Model:
     """Read the model file at `path`; raise ModelFileError if it is not one of a Kim CNN."""
-    return model_file.load(path, ARCHITECTURE, build)
+    model = model_file.load(path, ARCHITECTURE, build)
+    labels = model.config.get("labels")
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ModelFileError(f"{path}: config has no list of labels")
+    if len(set(labels)) < len(labels):
+        raise ModelFileError(f"{path}: config has a label twice; each class needs a name of its own")
+    if path.suffix == ".onnx":  # any network may be in it
+        word: Inputs = {"words": np.zeros((1, 1, model.vector_length), np.float32), "lengths": np.ones(1, np.int64)}
+        try:
+            shape = model.forward(word).shape
+        except Exception as error:
+            raise ModelFileError(f"{path}: the graph does not take words and lengths ({error})") from error
+        if shape != (1, len(labels)):
+            raise ModelFileError(f"{path}: gives logits of the shape {shape}, not {(1, len(labels))}, one a label")
+    return model
 
 
-def read(fields: dict[str, Any], settings: Settings) -> Request:
+def read(fields: dict[str, Any], tokenizer: Tokenizer, settings: Settings) -> Request:
     """Return the texts of `input`, a string or a list of strings; raise RequestError for what can't be answered."""
-    return texts_field(fields, "input", settings)
+    return texts_field(fields, "input", tokenizer, settings)
 
 
 def batches(model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[str, np.ndarray | None]) -> list[Batch]:
@@ -45,13 +60,24 @@ def batches(model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[s
     return groups
 
 
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the probability of each class for `logits`, both (texts, classes)."""
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    shares: np.ndarray = powers / powers.sum(1, keepdims=True)
+    return shares
+
+
 def answer(model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]:
-    """Return the answer's fields for `logits` (texts, classes): class index, label and logits of each text."""
+    """Return the answer's fields for `logits` (texts, classes): class, label, probabilities and logits of each text."""
+    labels = model.config["labels"]
     predictions = logits.argmax(1).tolist()
     fields = {
         "input": request.texts,
         "prediction": predictions,
-        "label": [model.config["labels"][prediction] for prediction in predictions],
+        "label": [labels[prediction] for prediction in predictions],
+        "probabilities": [dict(zip(labels, row, strict=True)) for row in softmax(logits).tolist()],
         "output": logits.tolist(),
     }
+    if any(request.truncated):
+        fields["truncated"] = request.truncated
     return fields if request.is_list else {name: values[0] for name, values in fields.items()}

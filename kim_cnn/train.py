@@ -1,58 +1,72 @@
-"""Train a Kim CNN on the Stanford Sentiment Treebank and write its model file.
+"""Train a Kim CNN on labelled text and write its model file.
 
-    python -m kim_cnn.train --data sst --vectors glove.6B.50d.txt.gz --output kim_cnn.model
+    python -m kim_cnn.train --data tickets.csv --vectors glove.6B.50d.txt --output tickets.model
+    python -m kim_cnn.train --data mails.jsonl --text-column subject --text-column body --label-column folder \\
+        --vectors glove.6B.50d.txt --metric macro-f1 --class-weights balanced --output mails.model
     python -m kim_cnn.train --data sst --dataset sst-2 --mode multichannel \\
-        --vectors GoogleNews-vectors-negative300.bin --export-vectors sst-2.vectors.txt --output sst-2.model
+        --vectors GoogleNews-vectors-negative300.bin --output sst-2.model
 
---data is the folder with the files `stsa.fine.*.tsv` (SST-1) and `stsa.binary.*.tsv` (SST-2). The state with
-the best accuracy on the dev file is kept. The last line on stdout is what `kim_cnn.evaluate` prints for the
-written model on the dev file.
+--data is a file of CSV, TSV or JSON lines, compressed or not, or `-` for stdin; or the folder of the Stanford Sentiment
+Treebank, with the files `stsa.fine.*.tsv` (SST-1) and `stsa.binary.*.tsv` (SST-2). The state with the best score on the
+dev set is kept; of a file that is a tenth of its rows unless --dev names another. Ctrl-C ends the training and keeps
+the best so far. The last line on stdout is what `kim_cnn.evaluate` prints for the written model and these rows.
 """
 
-from collections.abc import Sequence
+import argparse
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from kim_cnn import predict
-from kim_cnn.dataset import Sentence, read_sentences
-from kim_cnn.evaluate import cut, predictions, words_of
+from kim_cnn.dataset import SST_LABELS, Sentence, read_sst, to_sentences
+from kim_cnn.evaluate import measure, scores, show, words_of
 from kim_cnn.model import KimCNN
-from toolkit.cli import run
+from toolkit.cli import positive, run
+from toolkit.training import labelled, metrics
 from toolkit.training.batches import pad
 from toolkit.training.embedding import TrainableEmbedding
 from toolkit.training.loop import fit
-from toolkit.training.metrics import accuracy
-from toolkit.training.model_writer import make_check
-from toolkit.training.options import training_options, training_parser
+from toolkit.training.model_writer import make_card, make_check
+from toolkit.training.options import add_columns, training_options, training_parser
+from toolkit.training.page import write_report
 from toolkit.training.trained import TrainedModel
 
 FILTERS = 100  # of each width, as in the paper
+MAX_WORDS = 256  # of a text, the rest is cut off
+SENTENCE_COPIES = 3  # of each whole sentence of the Treebank, beside the phrases, which hold it once
+DATASETS = {"sst-1": "fine", "sst-2": "binary"}  # and the names of their files
+METRICS = {"accuracy": metrics.accuracy, "macro-f1": metrics.macro_f1}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train in one mode. Optimizer, its settings, dropout and the batch are those of Castor's Kim CNN."""
+    """How to train in one mode. By default as Castor trained its Kim CNN on the Treebank."""
 
     epochs: int
     dropout: float = 0.4
     batch: int = 50
-    learning_rate: float = 0.3213  # of Adadelta
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adadelta  # of the network
+    learning_rate: float = 0.3213
     weight_decay: float = 2e-4
     vector_learning_rate: float = 30.0  # times the variance of the vectors
     vector_dropout: float = 0.0  # share of the components of word vectors that become 0, anew in each batch
     distance: float = 0.0  # adversarial training moves a sentence this far, times the length of a typical vector
     checks: int = 8  # of the dev score in an epoch
-    sentence_copies: int = 3  # of each whole sentence, beside the phrases, which hold it once
+    patience: int | None = None  # epochs without a better dev score, after which training ends
+    metric: str = "accuracy"  # the dev score
+    class_weights: bool = False  # a rare class counts as much as a frequent one
+    text: dict[str, Any] | None = None  # the config's `tokenizer` and `max_words`; None: as without
 
 
 # Trained vectors soon fit the phrases by heart: part of their components is dropped, the rest is moved against them.
-RECIPES = {
+SST_RECIPES = {
     "rand": Recipe(epochs=5, vector_learning_rate=100.0),
     "static": Recipe(epochs=7, dropout=0.1),
     "non-static": Recipe(epochs=4, vector_dropout=0.2, distance=0.05),
@@ -60,17 +74,23 @@ RECIPES = {
 }
 
 
-class Dataset(NamedTuple):
-    """What the files of a data set are called, and its classes."""
+def own_recipe(mode: str, max_words: int) -> Recipe:
+    """Return the recipe for data of one's own, which was tuned to none.
 
-    files: str
-    labels: tuple[str, ...]
-
-
-DATASETS = {
-    "sst-1": Dataset("fine", ("very negative", "negative", "neutral", "positive", "very positive")),
-    "sst-2": Dataset("binary", ("negative", "positive")),
-}
+    Case marks and placeholders are words with trained vectors: without training they would all be unknown words.
+    """
+    trained = mode != "static"
+    return Recipe(
+        epochs=12,
+        patience=3,
+        dropout=0.5,
+        optimizer=torch.optim.AdamW,
+        learning_rate=1e-3,
+        weight_decay=1e-2,
+        vector_dropout=0.2,
+        checks=1,
+        text={"tokenizer": {"case_marks": trained, "placeholders": trained}, "max_words": max_words},
+    )
 
 
 class Data(NamedTuple):
@@ -78,16 +98,16 @@ class Data(NamedTuple):
 
     train: list[Sentence]
     dev: list[Sentence]
-    labels: tuple[str, ...]
+    test: list[Sentence]
+    labels: list[str]
 
 
-def read_data(folder: Path, dataset: Dataset, sentence_copies: int, max_words: int) -> Data:
-    """Read a data set; sentences of the dev set are cut to `max_words` words. Raises CommandError for a bad line."""
+def read_treebank(folder: Path, dataset: str) -> labelled.Data:
+    """Read a data set of the Treebank, its whole sentences several times. Raises CommandError for a bad line."""
     phrases, sentences, dev = (
-        read_sentences(folder / f"stsa.{dataset.files}.{split}.tsv", len(dataset.labels))
-        for split in ("phrases.train", "train", "dev")
+        read_sst(folder / f"stsa.{DATASETS[dataset]}.{split}.tsv") for split in ("phrases.train", "train", "dev")
     )
-    return Data(phrases + sentence_copies * sentences, cut(dev, max_words), dataset.labels)
+    return labelled.Data(phrases + SENTENCE_COPIES * sentences, dev, [], list(SST_LABELS[DATASETS[dataset]]))
 
 
 def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool = False) -> TrainedModel:
@@ -100,6 +120,7 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
         "filters": FILTERS,
         "labels": list(data.labels),
         "dropout": recipe.dropout,
+        **(recipe.text or {}),
     }
     network = KimCNN.from_config(config)
     modules = nn.ModuleList([network, embedding]).to(device)
@@ -107,6 +128,7 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
 
     sentences = [embedding.indices(sentence.words) for sentence in data.train]  # each (words,)
     labels = torch.tensor([sentence.label for sentence in data.train])  # (sentences,)
+    weights = balanced(labels).to(device) if recipe.class_weights else None  # (classes,)
     typical_length = (embedding.channels * embedding.dim * embedding.variance) ** 0.5  # the L2 norm of a word's vector
     distance = recipe.distance * typical_length
 
@@ -115,26 +137,31 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
         label = labels[rows].to(device)  # (batch,)
         vectors = F.dropout(embedding(words), recipe.vector_dropout)  # (batch, time, channels × dim)
         if distance:
-            unmoved = F.cross_entropy(network(vectors.requires_grad_(), lengths), label)
+            unmoved = F.cross_entropy(network(vectors.requires_grad_(), lengths), label, weights)
             vectors = move_against(vectors, unmoved, distance)
-        return F.cross_entropy(network(vectors, lengths), label)
+        return F.cross_entropy(network(vectors, lengths), label, weights)
 
-    network_optimizer = torch.optim.Adadelta(
-        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
+    optimizer = recipe.optimizer(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     model.interrupted = fit(
         modules,
         loss,
-        lambda: dev_accuracy(model, data.dev),
+        lambda: dev_score(model, data.dev, recipe.metric),
         lengths=torch.tensor([len(sentence) for sentence in sentences]),
         batch=recipe.batch,
-        optimizers=[network_optimizer, *embedding.optimizers(recipe.vector_learning_rate)],
+        optimizers=[optimizer, *embedding.optimizers(recipe.vector_learning_rate)],
         epochs=recipe.epochs,
         checks=recipe.checks,
         averaged=True,
         quiet=quiet,
+        patience=recipe.patience,
     )
     return model
+
+
+def balanced(labels: Tensor) -> Tensor:
+    """Return the weight of each class, (classes,): all rows / (classes × rows of the class), as scikit-learn has it."""
+    counts = labels.bincount()
+    return len(labels) / (len(counts) * counts)
 
 
 def move_against(vectors: Tensor, loss: Tensor, distance: float) -> Tensor:
@@ -147,27 +174,77 @@ def move_against(vectors: Tensor, loss: Tensor, distance: float) -> Tensor:
     return vectors + distance * F.normalize(gradient.flatten(1)).view_as(gradient)
 
 
-def dev_accuracy(model: TrainedModel, dev: Sequence[Sentence]) -> float:
-    """Return the accuracy of a model as it is now."""
-    return accuracy([sentence.label for sentence in dev], predictions(model.served(), dev, model.embedding.table()))
+def dev_score(model: TrainedModel, dev: Sequence[Sentence], metric: str) -> float:
+    """Return the score of a model as it is now."""
+    classes = scores(model.served(), dev, model.embedding.table()).argmax(1)
+    return METRICS[metric]([sentence.label for sentence in dev], classes)
+
+
+def one_a_class(rows: Iterable[labelled.Row]) -> list[labelled.Row]:
+    """Return the first row of each label, then the others."""
+    rows = list(rows)
+    first = list({row.label: row for row in reversed(rows)}.values())
+    return first[::-1] + [row for row in rows if row not in first]
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options; exits with code 2 when they don't fit together."""
+    parser = training_parser(__doc__, DATASETS, "kim_cnn.model", own_mode="non-static")
+    own = parser.add_argument_group("data of one's own")
+    add_columns(own)
+    own.add_argument("--dev", type=Path, metavar="FILE", help="rows to choose the best state by (default: a tenth)")
+    own.add_argument("--test", type=Path, metavar="FILE", help="rows to measure with at the end")
+    own.add_argument(
+        "--max-words", type=positive, default=MAX_WORDS, help=f"longer texts are cut (default: {MAX_WORDS})"
+    )
+    parser.add_argument("--metric", choices=METRICS, default="accuracy", help="the score on dev (default: accuracy)")
+    parser.add_argument("--class-weights", choices=["balanced"], help="count a rare class as much as a frequent one")
+    parser.add_argument("--no-samples", action="store_true", help="keep no texts of dev in the model file")
+    options = training_options(parser, argv)
+    if options.data.is_dir() and (options.dev or options.test):
+        parser.error("--dev and --test go with a file as --data")
+    return options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    options = training_options(training_parser(__doc__, DATASETS, "kim_cnn.model"), argv)
-    recipe = RECIPES[options.mode]
-    recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
+    options = parse(argv)
     torch.manual_seed(options.seed)
-    max_words = Settings.from_environment().max_words
-    data = read_data(options.data, DATASETS[options.dataset], recipe.sentence_copies, max_words)
-    embedding = TrainableEmbedding.load(
-        options.mode, options.vectors, options.dim, words_of(data.train), words_of(data.dev)
+    if options.data.is_dir():
+        recipe, rows = SST_RECIPES[options.mode], read_treebank(options.data, options.dataset)
+    else:
+        recipe = own_recipe(options.mode, options.max_words)
+        columns = options.text_column or ["text"], options.label_column
+        rows = labelled.read_data(options.data, options.dev, options.test, *columns, options.seed)
+    recipe = replace(
+        recipe,
+        epochs=options.epochs or recipe.epochs,
+        metric=options.metric,
+        class_weights=options.class_weights is not None,
     )
+    tokenizer = Tokenizer.from_config(recipe.text or {}, Settings.from_environment().max_words)
+    train_set, dev, test = (to_sentences(each, rows.labels, tokenizer) for each in (rows.train, rows.dev, rows.test))
+    data = Data(train_set, dev, test, rows.labels)
+    words = map(words_of, (data.train, data.dev, data.test))
+    embedding = TrainableEmbedding.load(options.mode, options.vectors, options.dim, *words)
     model = train(recipe, data, embedding, options.quiet)
-    requests = [predict.EXAMPLE, *({"input": " ".join(sentence.words)} for sentence in data.dev)]
-    check = make_check(predict, model.served(), requests, model.embedding.table())
-    model.write(options.output, check, options.export_vectors, options.vectors)
-    print(f"accuracy {dev_accuracy(model, data.dev):.4f}")
+    served, vectors = model.served(), embedding.table()
+    texts = () if options.no_samples else (row.text for row in rows.dev)
+    requests = [predict.EXAMPLE, *({"input": text} for text in texts)]
+    card = make_card(
+        options.output.stem,
+        f"A Kim CNN that tells {len(data.labels)} classes apart: {', '.join(data.labels)}.",
+        () if options.no_samples else ({"input": row.text} for row in one_a_class(rows.dev)),
+    )
+    check = make_check(predict, served, requests, vectors)
+    model.write(options.output, check, card, options.export_vectors, options.vectors)
+    for name, measured, sentences in (("dev", rows.dev, data.dev), ("test", rows.test, data.test)):
+        if measured:
+            report = measure(served, measured, sentences, vectors, rows.train)
+            print(f"\n{name}, {report.rows:,} rows\n")
+            show(report)
+    if options.report:
+        write_report(options.report, report, str(options.output), name)
     return 130 if model.interrupted else 0
 
 

@@ -1,11 +1,15 @@
-"""Measure an SM-CNN: mean average precision and mean reciprocal rank of its rankings.
+"""Measure an SM-CNN: how well it ranks, beside word overlap and TF-IDF, and how far its probabilities can be trusted.
 
+    python -m sm_cnn.evaluate --model qa.model --data test.csv --vectors glove.6B.50d.txt.gz
     python -m sm_cnn.evaluate --model sm_cnn.model --data trecqa/raw-dev --vectors glove.6B.50d.txt.gz
-    python -m sm_cnn.evaluate --endpoint https://…/sm_cnn --data trecqa/raw-dev
+    python -m sm_cnn.evaluate --endpoint https://…/sm_cnn --data trecqa/raw-dev --report report
 
-The last line on stdout is `MAP 0.7524 MRR 0.8012`, as trec_eval defines them, over the questions that have a relevant
-answer. Where scores are equal the relevant answer is ranked last. With --endpoint the deployed function scores.
-Sentences are cut to MAX_WORDS words, the most that a request may hold, offline as well.
+--data is a file of CSV, TSV or JSON lines with the columns `question`, `answer` and `label` (0 or 1), compressed or
+not, or `-` for stdin; or the folder of a split of TrecQA or WikiQA. The last line on stdout is `MAP 0.7524 MRR 0.8012
+P@1 0.7216`: mean average precision, mean reciprocal rank and precision at 1, as trec_eval defines them, over the
+questions that have a relevant answer. Where scores are equal the relevant answer is ranked last. With --endpoint the
+deployed function scores. Sentences are tokenized and cut as the model's config says, offline as well. --report names a
+folder for a page that shows all figures, and the questions that were ranked worst.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,26 +20,23 @@ from tqdm import tqdm
 
 from inference.model_file import Model
 from inference.settings import Settings
-from sm_cnn import predict
-from sm_cnn.dataset import Question, read_questions
-from toolkit.cli import log, run
-from toolkit.training.metrics import map_mrr
-from toolkit.training.options import evaluation_options
-from toolkit.training.remote import body, post_all, split
+from inference.tokenizer import Tokenizer
+from sm_cnn import overlap, predict
+from sm_cnn.dataset import Question, cut, read_questions
+from toolkit.cli import run
+from toolkit.training.baselines import tfidf_cosine
+from toolkit.training.labelled import Row
+from toolkit.training.metrics import without_vector
+from toolkit.training.options import evaluation_options, evaluation_parser
+from toolkit.training.page import write_report
+from toolkit.training.remote import post_all, split
+from toolkit.training.report import RankingReport, ranking_report
 from toolkit.vectors.file import load_vectors
 
 
 def words_of(questions: Iterable[Question]) -> set[str]:
     """Return every word of questions and answers."""
     return {word for question in questions for words in (question.words, *question.answers) for word in words}
-
-
-def cut(questions: Iterable[Question], max_words: int) -> list[Question]:
-    """Return the questions, each sentence cut to `max_words` words."""
-    return [
-        question._replace(words=question.words[:max_words], answers=[words[:max_words] for words in question.answers])
-        for question in questions
-    ]
 
 
 def scores(
@@ -53,10 +54,10 @@ def scores(
 
 
 def requests(question: Question, settings: Settings) -> Iterator[dict[str, Any]]:
-    """Yield the requests for a question: as few as the bounds on sentences and bytes allow."""
-    sent1 = " ".join(question.words)
-    for sent2 in split(map(" ".join, question.answers), len(body({"sent1": sent1, "sent2": []})), settings):
-        yield {"sent1": sent1, "sent2": sent2}
+    """Yield the requests for a question: as few as the bounds on a request allow."""
+    fields = {"sent1": question.text, "sent2": []}
+    for sent2 in split(question.answer_texts, fields, settings):
+        yield {**fields, "sent2": sent2}
 
 
 def served_scores(url: str, questions: Sequence[Question], settings: Settings, quiet: bool = True) -> list[np.ndarray]:
@@ -69,21 +70,62 @@ def served_scores(url: str, questions: Sequence[Question], settings: Settings, q
     return [np.array(row) for row in found]
 
 
+def baselines(questions: Sequence[Question]) -> dict[str, list[np.ndarray]]:
+    """Return the scores of answers by how they repeat the question: word overlap, weighted too, and TF-IDF.
+
+    Overlap is that of stems without stop words, as Yang, Yih and Meek have it ("WikiQA", EMNLP 2015). How frequent
+    words are is counted in these questions and answers.
+    """
+    pairs = [(question.words, question.answers) for question in questions]
+    counted = overlap.fit(pairs)
+    features = [overlap.features(counted, *pair) for pair in pairs]
+    return {
+        "word overlap": [rows[:, 2] for rows in features],
+        "word overlap, idf-weighted": [rows[:, 3] for rows in features],
+        "TF-IDF cosine": tfidf_cosine(
+            [question.text for question in questions], [question.answer_texts for question in questions]
+        ),
+    }
+
+
+def measure(
+    questions: Sequence[Question], found: Sequence[np.ndarray], vectors: Mapping[str, np.ndarray | None] | None
+) -> RankingReport:
+    """Measure the scores that were `found` for the answers; `vectors` None: it is not known which words have one."""
+    answers = [
+        [Row(*row) for row in zip(each.answer_texts, map(str, each.labels), each.places, strict=True)]
+        for each in questions
+    ]
+    sentences = (words for each in questions for words in (each.words, *each.answers))
+    unknown = None if vectors is None else without_vector(sentences, vectors)
+    return ranking_report([each.text for each in questions], answers, found, unknown, baselines(questions))
+
+
+def show(report: RankingReport) -> None:
+    """Print a report; the last line is its MAP, MRR and precision at 1."""
+    names = {"MAP": "mean average precision", "MRR": "mean reciprocal rank", "P@1": "precision at 1"}
+    figures = " ".join(f"{short} {report.scores[name]:.4f}" for short, name in names.items())
+    print(report.as_text(), figures, sep="\n\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    options = evaluation_options(__doc__, "the folder of one split: trecqa/raw-dev", argv)
+    options = evaluation_options(evaluation_parser(__doc__, "a file of questions, answers and labels"), argv)
     settings = Settings.from_environment()
-    whole = read_questions(options.data)
-    questions = cut(whole, settings.max_words)
-    if questions != whole:
-        log(f"note: sentences cut to {settings.max_words} words, the most that are served")
+    vectors = None
     if options.endpoint:
+        questions = read_questions(options.data)
         found = served_scores(options.endpoint, questions, settings, options.quiet)
     else:
         model = predict.load(options.model)
+        tokenizer = Tokenizer.from_config(model.config, settings.max_words)
+        questions = cut(read_questions(options.data, tokenizer), tokenizer)
         vectors = load_vectors(options.vectors, words_of(questions), model.vector_length)
         found = scores(model, questions, vectors, options.quiet)
-    print("MAP {:.4f} MRR {:.4f}".format(*map_mrr([question.labels for question in questions], found)))
+    report = measure(questions, found, vectors)
+    if options.report:
+        write_report(options.report, report, options.endpoint or str(options.model), str(options.data))
+    show(report)
     return 0
 
 

@@ -10,6 +10,7 @@ from inference import model_file
 from inference.fields import Request, text_field, texts_field
 from inference.model_file import Batch, Model, ModelFileError
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from inference.word_vectors import by_length, embed
 from sm_cnn import overlap
 
@@ -44,10 +45,16 @@ def load(path: Path) -> Model:
     return model
 
 
-def read(fields: dict[str, Any], settings: Settings) -> Request:
+def read(fields: dict[str, Any], tokenizer: Tokenizer, settings: Settings) -> Request:
     """Return the texts of `sent1`, a string, and `sent2`, a string or a list; raise RequestError as needed."""
-    question, answers = text_field(fields, "sent1", settings), texts_field(fields, "sent2", settings)
-    return Request(question.texts + answers.texts, question.sentences + answers.sentences, answers.is_list)
+    question = text_field(fields, "sent1", tokenizer, settings)
+    answers = texts_field(fields, "sent2", tokenizer, settings)
+    return Request(
+        question.texts + answers.texts,
+        question.sentences + answers.sentences,
+        question.truncated + answers.truncated,
+        answers.is_list,
+    )
 
 
 def batches(model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[str, np.ndarray | None]) -> list[Batch]:
@@ -69,13 +76,18 @@ def batches(model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[s
 def answer(model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]:
     """Return the answer's fields for `logits` (answers, 2): score and probability of each pair, ranking of a list."""
     question, *answers = request.texts
-    probability = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))  # softmax of two classes
+    relevance = logits[:, 1] - logits[:, 0]
+    probability = 1 / (1 + np.exp(-relevance))  # softmax of two classes
     fields: dict[str, Any] = {
         "sent1": question,
         "sent2": answers if request.is_list else answers[0],
         "score": logits.tolist(),
         "probability": probability.tolist() if request.is_list else float(probability[0]),
     }
+    if any(request.truncated):
+        asked, *answered = request.truncated
+        truncated = [asked or each for each in answered]
+        fields["truncated"] = truncated if request.is_list else truncated[0]
     if request.is_list:
-        fields["ranking"] = np.argsort(-probability, kind="stable").tolist()
+        fields["ranking"] = np.argsort(-relevance, kind="stable").tolist()  # probabilities soon round to 1
     return fields

@@ -1,27 +1,33 @@
-"""Train an SM-CNN on TrecQA or WikiQA and write its model file.
+"""Train an SM-CNN on questions and answers of one's own, or on TrecQA or WikiQA, and write its model file.
 
+    python -m sm_cnn.train --data qa.csv --vectors glove.6B.50d.txt.gz --output qa.model
+    python -m sm_cnn.train --data train.jsonl --dev dev.jsonl --test test.jsonl --vectors glove.6B.50d.txt.gz
     python -m sm_cnn.train --data trecqa --vectors glove.6B.50d.txt.gz --output sm_cnn.model
     python -m sm_cnn.train --data wikiqa --dataset wikiqa --mode non-static \\
         --vectors glove.6B.50d.txt.gz --export-vectors wikiqa.vectors.txt --output wikiqa.model
 
---data is the folder that holds the splits (`train-all`, `raw-dev`, … with a.toks, b.toks, id.txt and sim.txt
-in each). The state with the best MAP on the dev split is kept. The last line on stdout is what
-`sm_cnn.evaluate` prints for the written model on the dev split.
+--data is a file of CSV, TSV or JSON lines, compressed or not, or `-` for stdin, with the columns `question`, `answer`
+and `label`: 1 for a relevant answer, 0 for another. A tenth of the questions are the dev set, drawn by the seed, unless
+--dev names one; no question is in both. Or --data is the folder that holds the splits of a data set (`train-all`,
+`raw-dev`, … with a.toks, b.toks, id.txt and sim.txt in each). The state with the best MAP on dev is kept. Training ends
+with what `sm_cnn.evaluate` prints for the written model on dev, and on --test FILE.
 """
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
 from sm_cnn import overlap, predict
-from sm_cnn.dataset import Question, read_questions
-from sm_cnn.evaluate import cut, scores, words_of
+from sm_cnn.dataset import Data, Question, cut, read_own, read_questions
+from sm_cnn.evaluate import measure, scores, show, words_of
 from sm_cnn.initialisation import begin_with_containment
 from sm_cnn.model import SMCNN
 from toolkit.cli import run
@@ -29,20 +35,23 @@ from toolkit.training.batches import pad
 from toolkit.training.embedding import TrainableEmbedding
 from toolkit.training.loop import fit
 from toolkit.training.metrics import map_mrr
-from toolkit.training.model_writer import make_check
+from toolkit.training.model_writer import make_card, make_check
 from toolkit.training.options import training_options, training_parser
+from toolkit.training.page import write_report
 from toolkit.training.trained import TrainedModel
 
 FILTERS, WIDTH = 100, 5  # as in the paper
+
+
+MAX_WORDS = 256  # of a sentence of one's own data, the rest is cut off
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How to train on one data set, in any mode."""
 
-    train: str  # the splits
-    dev: str
     epochs: int
+    patience: int | None = None  # epochs without a better dev score, after which training ends
     features: bool = True  # the overlap features
     batch: int = 64
     dropout: float = 0.5
@@ -52,13 +61,13 @@ class Recipe:
     vector_learning_rate: float = 10.0  # times the variance of the vectors
     averaged: bool = False  # whether it is the average of the parameters that is scored and kept
     checks: int = 1  # of the dev score in an epoch
+    text: dict[str, Any] | None = None  # the config's `max_words`; None: as without
 
 
-RECIPES = {
-    "trecqa-all": Recipe("train-all", "raw-dev", epochs=4),
-    "trecqa": Recipe("train", "raw-dev", epochs=20),
-    "wikiqa": Recipe("train", "dev", epochs=8),
-}
+RECIPES = {"trecqa-all": Recipe(epochs=4), "trecqa": Recipe(epochs=20), "wikiqa": Recipe(epochs=8)}
+SPLITS = {"trecqa-all": ("train-all", "raw-dev"), "trecqa": ("train", "raw-dev"), "wikiqa": ("train", "dev")}
+# For data of one's own, tuned to none. Words have no marks of case, which an answer would repeat as if they were words.
+OWN_RECIPE = Recipe(epochs=20, patience=4, text={"max_words": MAX_WORDS})
 
 
 def without_features(recipe: Recipe) -> Recipe:
@@ -78,16 +87,10 @@ def without_features(recipe: Recipe) -> Recipe:
     )
 
 
-class Data(NamedTuple):
-    """Questions to train on and to measure with."""
-
-    train: list[Question]
-    dev: list[Question]
-
-
-def read_data(folder: Path, recipe: Recipe, max_words: int) -> Data:
-    """Read the splits; sentences of the dev set are cut to `max_words` words. Raises CommandError for a bad line."""
-    return Data(read_questions(folder / recipe.train), cut(read_questions(folder / recipe.dev), max_words))
+def read_data(folder: Path, dataset: str, tokenizer: Tokenizer) -> Data:
+    """Read the splits of a data set; sentences of dev are cut to what a model takes. Raises CommandError as needed."""
+    train, dev = (read_questions(folder / split, tokenizer) for split in SPLITS[dataset])
+    return Data(train, cut(dev, tokenizer), [])
 
 
 def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool = False) -> TrainedModel:
@@ -101,6 +104,7 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
         "width": WIDTH,
         "features": recipe.features,
         "dropout": recipe.dropout,
+        **(recipe.text or {}),
     }
     network = SMCNN.from_config(config)
     if not recipe.features:
@@ -139,6 +143,7 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
         checks=recipe.checks,
         averaged=recipe.averaged,
         quiet=quiet,
+        patience=recipe.patience,
     )
     return model
 
@@ -154,25 +159,46 @@ def dev_map_mrr(model: TrainedModel, dev: Sequence[Question]) -> tuple[float, fl
     return map_mrr([question.labels for question in dev], scores(model.served(), dev, model.embedding.table()))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line."""
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options; exits with code 2 when they don't fit together."""
     parser = training_parser(__doc__, RECIPES, "sm_cnn.model")
     parser.add_argument("--no-features", action="store_true", help="leave the overlap features out")
+    parser.add_argument("--dev", type=Path, metavar="FILE", help="questions to choose the best state by")
+    parser.add_argument("--test", type=Path, metavar="FILE", help="questions to measure with at the end")
     options = training_options(parser, argv)
-    recipe = RECIPES[options.dataset]
+    if options.data.is_dir() and (options.dev or options.test):
+        parser.error("--dev and --test go with a file as --data")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    options = parse(argv)
+    torch.manual_seed(options.seed)
+    recipe = RECIPES[options.dataset] if options.data.is_dir() else OWN_RECIPE
     if options.no_features:
         recipe = without_features(recipe)
     recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
-    torch.manual_seed(options.seed)
-    data = read_data(options.data, recipe, Settings.from_environment().max_words)
-    embedding = TrainableEmbedding.load(
-        options.mode, options.vectors, options.dim, words_of(data.train), words_of(data.dev)
-    )
+    tokenizer = Tokenizer.from_config(recipe.text or {}, Settings.from_environment().max_words)
+    if options.data.is_dir():
+        data = read_data(options.data, options.dataset, tokenizer)
+    else:
+        data = read_own(options.data, options.dev, options.test, tokenizer, options.seed)
+    embedding = TrainableEmbedding.load(options.mode, options.vectors, options.dim, *map(words_of, data))
     model = train(recipe, data, embedding, options.quiet)
-    pairs = ({"sent1": " ".join(each.words), "sent2": " ".join(each.answers[0])} for each in data.dev)
-    check = make_check(predict, model.served(), [predict.EXAMPLE, *pairs], model.embedding.table())
-    model.write(options.output, check, options.export_vectors, options.vectors)
-    print("MAP {:.4f} MRR {:.4f}".format(*dev_map_mrr(model, data.dev)))
+    served, vectors = model.served(), embedding.table()
+    pairs = ({"sent1": each.text, "sent2": each.answer_texts[0]} for each in data.dev)
+    check = make_check(predict, served, [predict.EXAMPLE, *pairs], vectors)
+    samples = ({"sent1": each.text, "sent2": each.answer_texts[:5]} for each in data.dev)
+    card = make_card(options.output.stem, "An SM-CNN that scores how well a text answers a question.", samples)
+    model.write(options.output, check, card, options.export_vectors, options.vectors)
+    for name, questions in (("dev", data.dev), ("test", data.test)):
+        if questions:
+            report = measure(questions, scores(served, questions, vectors), vectors)
+            print(f"\n{name}, {report.rows:,} questions\n")
+            show(report)
+    if options.report:
+        write_report(options.report, report, str(options.output), name)
     return 130 if model.interrupted else 0
 
 

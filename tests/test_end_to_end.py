@@ -18,6 +18,7 @@ import kim_cnn.predict
 from inference import model_file
 from tests.aws_strict import rules
 from tests.conftest import ROOT, Cloud
+from tests.serving import KIM, committed
 from tests.stacks import (
     DEPLOY,
     PAIR,
@@ -115,9 +116,15 @@ def test_errors_are_the_contracts_and_readable_by_a_browser(urls: dict[str, str]
     assert (status, answer) == (400, {"error": "the body is not JSON in UTF-8; send a JSON object"})
     assert headers["Access-Control-Allow-Origin"] == "*"
     assert headers["Access-Control-Expose-Headers"].lower() == "retry-after"
-    status, _, headers = call(url, method="GET")
+    status, _, headers = call(url, method="PUT")
     assert (status, headers["Access-Control-Allow-Origin"]) == (405, "*")
     assert call(url.replace("kim_cnn", "no_such_model"), SENTENCE)[0] == 404
+
+
+def test_get_says_what_the_deployed_model_is(urls: dict[str, str]) -> None:
+    status, about, headers = call(urls["KimCnnUrl"], method="GET")
+    assert (status, headers["Access-Control-Allow-Origin"]) == (200, "*")
+    assert about == {"model": "kim_cnn", "labels": committed(KIM).config["labels"], **(committed(KIM).card or {})}
 
 
 def test_a_preflight_lets_a_browser_post_json(urls: dict[str, str]) -> None:

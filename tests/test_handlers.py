@@ -4,14 +4,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from inference.gateway import Handler
+from inference.gateway import Handler, http_handler
+from inference.service import Service
 from inference.settings import Settings
+from inference.tokenizer import Tokenizer
+from inference.word_vectors import WordVectors
 from tests.conftest import ROOT
+from tests.fakes.dynamodb import FakeDynamoDB
 from tests.serving import KIM, SM, TIMINGS, committed, handler, post, without_timings
 
 QUESTION, ANSWER = "how are glacier caves formed", "the ice facade is approximately 60 m high"
@@ -46,11 +51,14 @@ def test_kim_answers_a_sentence_with_class_label_and_logits(kim: Ask) -> None:
     status, answer = kim(input="This is a very good movie")
     labels = committed(KIM).config["labels"]
     assert status == 200
-    assert set(answer) == {"input", "prediction", "label", "output", "unknown_words"} | TIMINGS
+    assert set(answer) == {"input", "prediction", "label", "probabilities", "output", "unknown_words"} | TIMINGS
     assert answer["input"] == "This is a very good movie"
     assert len(answer["output"]) == len(labels)
     assert answer["prediction"] == int(np.argmax(answer["output"]))
     assert answer["label"] == labels[answer["prediction"]]
+    assert list(answer["probabilities"]) == labels
+    powers = np.exp(answer["output"])
+    np.testing.assert_allclose([*answer["probabilities"].values()], powers / powers.sum(), rtol=1e-5)
     assert answer["unknown_words"] == []
 
 
@@ -62,6 +70,7 @@ def test_kim_answers_a_list_with_lists_as_it_would_each_alone(kim: Ask) -> None:
         _, alone = kim(input=text)
         assert alone["prediction"] == together["prediction"][index]
         assert alone["label"] == together["label"][index]
+        assert alone["probabilities"] == pytest.approx(together["probabilities"][index], abs=1e-5)
         np.testing.assert_allclose(alone["output"], together["output"][index], atol=1e-5)
     assert kim(input=["bad"])[1]["prediction"] == [kim(input="bad")[1]["prediction"]]
 
@@ -85,6 +94,13 @@ def test_sm_ranks_candidates_as_it_would_score_each_alone(sm: Ask) -> None:
         _, alone = sm(sent1=QUESTION, sent2=candidate)
         np.testing.assert_allclose(alone["score"], together["score"][index : index + 1], atol=1e-5)
         assert alone["probability"] == pytest.approx(together["probability"][index], abs=1e-5)
+
+
+def test_sm_ranks_by_the_logits_where_probabilities_round_to_one() -> None:
+    request = SM.read({"sent1": "who", "sent2": ["a", "b"]}, Tokenizer(), Settings())
+    answer = SM.answer(committed(SM), request, np.array([[-9, 9], [-12, 13]], np.float32))
+    assert answer["probability"] == [1.0, 1.0]
+    assert answer["ranking"] == [1, 0]
 
 
 def test_more_than_a_group_of_sentences_come_back_in_the_order_they_were_sent(kim: Ask, sm: Ask) -> None:
@@ -115,6 +131,38 @@ def test_an_unknown_word_counts_as_a_zero_vector(kim: Ask, put: Any) -> None:
     assert zero["output"] == unknown["output"]
 
 
+def test_kim_cuts_a_text_that_is_too_long_and_says_so(table: Any) -> None:
+    ask = asking(handler(KIM, table, settings=Settings(max_words=3)))
+    assert "truncated" not in ask(input="a good movie")[1]
+    assert ask(input="a good movie")[1]["output"] == ask(input="a good movie indeed")[1]["output"]
+    assert ask(input="a good movie indeed")[1]["truncated"] is True
+    assert ask(input=["a good movie", "a bad movie indeed"])[1]["truncated"] == [False, True]
+
+
+def test_sm_says_of_which_pairs_a_text_was_cut(table: Any) -> None:
+    ask = asking(handler(SM, table, settings=Settings(max_words=3)))
+    long, short = "this is a good movie", "a good movie"
+    assert "truncated" not in ask(sent1=short, sent2=[short, short])[1]
+    assert ask(sent1=short, sent2=[short, long])[1]["truncated"] == [False, True]
+    assert ask(sent1=long, sent2=[short, long])[1]["truncated"] == [True, True]
+    assert ask(sent1=short, sent2=long)[1]["truncated"] is True
+    assert ask(sent1=short, sent2=long)[1]["score"] == ask(sent1=short, sent2="this is a")[1]["score"]
+
+
+def test_a_model_reads_texts_as_its_config_says(table: Any, put: Any) -> None:
+    config = {**committed(KIM).config, "tokenizer": {"case_marks": True, "placeholders": True}, "max_words": 4}
+    model = replace(committed(KIM), config=config)
+    vectors = WordVectors(lambda: table, "words", model.vector_length, cache_size=0)
+    ask = asking(http_handler(Service(KIM, model, vectors, Settings(max_words=2)).answer, Settings()))
+    _, answer = ask(input="Movie ZORBLAX http://example.org")
+    assert answer["unknown_words"] == ["<cap>", "<allcaps>", "zorblax"]
+    assert answer["truncated"] is True
+    assert ask(input="movie zorblax http://example.org")[1]["unknown_words"] == ["zorblax", "<url>"]
+    put("<cap>", np.ones(50))
+    assert ask(input="Never seen")[1]["output"] == ask(input="<cap> never seen")[1]["output"]
+    assert ask(input="Never seen")[1]["output"] != ask(input="never seen")[1]["output"]
+
+
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [
@@ -143,9 +191,21 @@ def test_the_first_answer_counts_the_loading_of_the_model_and_no_other_does(tabl
 def test_a_service_keeps_to_its_settings(table: Any) -> None:
     ask = asking(handler(KIM, table, settings=Settings(max_words=2, max_sentences=1, max_body_bytes=50)))
     assert ask(input="a b")[0] == 200
-    assert ask(input="a b c") == (400, {"error": "input has 3 words; send at most 2 a sentence"})
     assert ask(input=["a", "b"]) == (400, {"error": "input has 2 strings; send at most 1 a request"})
     assert ask(input="a" * 60)[0] == 413
+
+
+@pytest.mark.parametrize("predict", [KIM, SM])
+def test_a_request_with_too_many_distinct_words_reads_none(predict: Any) -> None:
+    table = FakeDynamoDB()
+    ask = asking(handler(predict, table, settings=Settings(max_distinct_words=4)))
+    fields = {"input": ["a b a b", "c d a"]} if predict is KIM else {"sent1": "a b", "sent2": ["a c", "d a"]}
+    assert ask(**fields)[0] == 200
+    (more,) = [name for name, value in fields.items() if isinstance(value, list)]
+    calls = table.calls.copy()
+    status, answer = ask(**{**fields, more: [*fields[more], "good"]})
+    assert (status, answer) == (400, {"error": "the request has 5 distinct words; send at most 4 a request"})
+    assert table.calls == calls
 
 
 START = """

@@ -1,5 +1,6 @@
 """Training either model: reproducible files, which evaluate and serve as training measured, in every mode."""
 
+import json
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import sm_cnn.evaluate
 import sm_cnn.predict
 import sm_cnn.train
 from inference.settings import Settings
+from inference.tokenizer import tokenize
 from tests.conftest import ROOT
 from toolkit.training.options import MODES
 from toolkit.vectors.file import VectorFileError, read_vectors
@@ -105,7 +107,7 @@ KIM = Case(
     write_sentences,
     dataset="sst-2",
     dev="stsa.binary.dev.tsv",
-    score="dev_accuracy",
+    score="dev_score",
     chance=0.5,
     rand_epochs=12,
 )
@@ -148,11 +150,45 @@ def test_every_mode_learns_and_evaluates_to_what_training_printed(
     case.evaluate.main(["--model", str(model), "--data", str(data / case.dev), "--vectors", str(vectors)])
     assert capsys.readouterr().out.splitlines()[-1] == measured
     fields = measured.split()
-    assert fields[::2] == (["MAP", "MRR"] if case is SM else ["accuracy"])
+    assert fields[::2] == (["MAP", "MRR", "P@1"] if case is SM else ["accuracy"])
     assert float(fields[1]) > (1 + case.chance) / 2
     config = case.predict.load(model).config
     assert config["mode"] == mode
     assert config["channels"] == (2 if mode == "multichannel" else 1)
+
+
+def test_training_and_evaluation_end_with_the_same_report_and_write_it_where_asked(
+    case: Case, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = case.run(data, "--report", str(data / "trained"))
+    summary = capsys.readouterr().out
+    arguments = ["--model", str(model), "--data", str(data / case.dev), "--vectors", str(data / "vectors.txt")]
+    arguments += [] if case is SM else ["--trained-on", str(data / "stsa.binary.train.tsv")]
+    case.evaluate.main([*arguments, "--quiet", "--report", str(data / "evaluated")])
+    evaluated = capsys.readouterr().out
+    trained, later = (json.loads((data / name / "report.json").read_text()) for name in ("trained", "evaluated"))
+    assert trained["scores"] == later["scores"]
+    assert trained["calibration"] == later["calibration"]
+    assert trained["tokens_without_vector"] == later["tokens_without_vector"] > 0
+    names = [baseline["name"] for baseline in later["baselines"]]
+    assert names == [baseline["name"] for baseline in trained["baselines"]]
+    assert len(names) == (3 if case is SM else 2)
+    for name in names:
+        assert name in summary
+        assert name in evaluated
+        assert name in (data / "evaluated/report.html").read_text()
+
+
+def test_a_report_does_not_replace_a_page_of_others(case: Case, data: Path) -> None:
+    (data / "report.html").write_text("mine")
+    for main, arguments in (
+        (case.train.main, case.arguments(data)),
+        (case.evaluate.main, ["--data", "d", "--endpoint", "https://example.com"]),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            main([*arguments, "--report", str(data)])
+        assert stopped.value.code == 2
+    assert (data / "report.html").read_text() == "mine"
 
 
 def test_a_kim_cnn_holds_the_names_of_its_classes_and_an_sm_cnn_its_overlap_data(case: Case, data: Path) -> None:
@@ -165,7 +201,7 @@ def test_the_model_file_holds_a_request_with_the_logits_that_it_gives(case: Case
     model = case.predict.load(case.run(data))
     vectors = dict(read_vectors(data / "vectors.txt"))
     assert model.check is not None
-    sentences = case.predict.read(model.check["request"], Settings()).sentences
+    sentences = case.predict.read(model.check["request"], tokenize, Settings()).sentences
     assert {word for words in sentences for word in words} <= set(vectors)
     logits = model.logits(case.predict.batches(model, sentences, vectors))
     np.testing.assert_allclose(logits, model.check["logits"], atol=1e-4)
@@ -264,7 +300,7 @@ def test_evaluation_shows_progress_on_a_terminal_only(
     [
         ["--mode", "rand", "--export-vectors", "e", "--dim", "0"],
         ["--mode", "rand", "--vectors", "v", "--export-vectors", "e"],
-        ["--mode", "non-static", "--vectors", "v"],
+        ["--mode", "non-static", "--vectors", "v", "--export-vectors", "v"],
         ["--mode", "static", "--vectors", "v", "--export-vectors", "e"],
         ["--mode", "static"],
         ["--vectors", "v", "--output", "/nowhere/a.model"],

@@ -76,12 +76,11 @@ def log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def read_lines(name: str | Path) -> Iterator[str]:
-    """Yield the lines of a UTF-8 text file, compressed or not, without their ends; of stdin when `name` is `-`.
+def open_lines(name: str | Path) -> Iterator[str]:
+    """Yield the lines of a UTF-8 text file, compressed or not, with their ends; of stdin when `name` is `-`.
 
     Raises CommandError, naming file and line, for what is not UTF-8; DamagedFileError for a damaged compressed file.
     """
-    number = 0
     with contextlib.ExitStack() as stack:
         if str(name) == "-":
             name, lines = "stdin", sys.stdin.buffer
@@ -89,9 +88,14 @@ def read_lines(name: str | Path) -> Iterator[str]:
             lines = stack.enter_context(open_decompressed(Path(name)))
         for number, line in enumerate(lines, 1):
             try:
-                yield line.decode().rstrip("\r\n")
+                yield line.decode()
             except UnicodeDecodeError as error:
                 raise CommandError(f"{name}, line {number}: not UTF-8 ({error.reason})") from None
+
+
+def read_lines(name: str | Path) -> Iterator[str]:
+    """Yield what `open_lines` does without the line ends."""
+    return (line.rstrip("\r\n") for line in open_lines(name))
 
 
 def read_wordlist(path: Path) -> list[str]:

@@ -11,7 +11,7 @@ def pyplot() -> Any:
     try:
         import matplotlib
     except ImportError:
-        raise CommandError("a plot needs matplotlib: pip install -r requirements-dev.txt") from None
+        raise CommandError("a plot needs matplotlib: pip install -r requirements.txt") from None
     matplotlib.use("svg")
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "serverless-inference"})  # text as text
     from matplotlib import pyplot

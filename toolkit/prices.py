@@ -7,6 +7,8 @@ DOLLARS_PER_SNAPSHOT_GB_SECOND = 0.0000015046  # SnapStart, for as long as a ver
 DOLLARS_PER_RESTORED_GB = 0.0001397998  # SnapStart, each start
 # https://aws.amazon.com/api-gateway/pricing/ (HTTP API, first 300 million a month, up to 512 KB each)
 DOLLARS_PER_API_REQUEST = 1.00e-6
+# https://aws.amazon.com/ec2/pricing/on-demand/ (data transferred out to the internet, first 10 TB a month)
+DOLLARS_PER_GB_SENT = 0.09
 # https://aws.amazon.com/cloudwatch/pricing/ (logs taken in)
 DOLLARS_PER_LOG_GB = 0.50
 # https://aws.amazon.com/ec2/pricing/on-demand/ (t4g.small: 2 processors, 2 GB) and /vpc/pricing/ (a public IPv4)

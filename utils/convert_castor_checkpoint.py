@@ -14,6 +14,7 @@ Example:
   python utils/convert_castor_checkpoint.py kim_cnn.SST-1.pt kim_cnn.model --labels negative positive
 """
 
+import math
 import pickle
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -79,6 +80,8 @@ class Tensor:
         inside = min((self.offset, *self.size, *self.stride)) >= 0 and data is not None
         if not inside or data is None or self.offset + sum(steps) >= len(data):
             raise Refused("a tensor that reaches outside its storage")
+        if math.prod(self.size) > len(data):  # with a stride of 0, of any size
+            raise Refused("a tensor with more numbers than its storage")
         strides = [stride * data.itemsize for stride in self.stride]
         view = np.lib.stride_tricks.as_strided(data[self.offset :], self.size, strides, writeable=False)
         return np.array(view, np.float32)

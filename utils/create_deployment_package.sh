@@ -18,7 +18,8 @@ target's wheels, so any Linux machine will do. Built twice from the same wheels,
   --python VERSION     3.12, 3.13 (default) or 3.14: the Lambda runtime to build for; 3.11 is for a try on a machine
                        that has no other
   --model FILE         model file to serve (default: MODEL.model at the root of the project)
-  --output FILE        zip to write (default: build/MODEL.zip)
+  --output FILE        zip to write (default: build/MODEL.zip), with its software bill of materials, MODEL.cdx.json, beside
+                       it
   --torch VERSION      PyTorch to package (default: the CPU build of the one in requirements.txt)
   --torch-index URL    where to look for PyTorch if pip, as it is set up, finds none
                        (default: https://download.pytorch.org/whl/cpu)
@@ -69,7 +70,7 @@ output=${output:-$root/build/$architecture.zip}
 builder=${PYTHON:-$([[ -x $root/.venv/bin/python ]] && echo "$root/.venv/bin/python" || echo python3)}
 export PYTHONPATH=$root PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
 find_needed='import importlib.util, sys; sys.exit(None in map(importlib.util.find_spec, sys.argv[1:]))'
-"$builder" -c "$find_needed" elftools onnx onnxruntime onnxscript pip torch 2>/dev/null ||
+"$builder" -c "$find_needed" cyclonedx elftools onnx onnxruntime onnxscript pip torch 2>/dev/null ||
     fail "$builder has not all of requirements-dev.txt; name the interpreter of an environment that has in PYTHON"
 
 mkdir -p "$(dirname "$output")"
@@ -88,7 +89,7 @@ if [[ $runtime == onnx && $model != *.onnx ]]; then
 else
     cp "$model" "$package/$architecture.${model##*.}"
 fi
-cp "$root/${architecture%_cnn}_handler.py" "$package"
+cp "$root/${architecture%_cnn}_handler.py" "$root/LICENSE" "$package"
 cp "$root"/inference/*.py "$package/inference"
 cp "$root/$architecture"/@(__init__|model|predict|overlap).py "$package/$architecture"
 
@@ -145,3 +146,4 @@ fi
 
 progress "zipping"
 "$builder" -m toolkit.deployment.archive "$package" "$output"
+"$builder" -m toolkit.deployment.sbom "$package" "$output"

@@ -31,10 +31,10 @@ from botocore.exceptions import ClientError
 
 from toolkit import cli
 from toolkit.cli import CommandError, log, run
-from toolkit.deployment import deployed, page, versions
+from toolkit.deployment import concurrency, deployed, page, versions, worst_bill
 from toolkit.deployment.deployed import Stack
 from toolkit.deployment.sam import Sam
-from toolkit.deployment.template import MODELS, ROOT
+from toolkit.deployment.template import MODELS, ROOT, tables
 from toolkit.deployment.update import now, update, usable
 
 Options = argparse.Namespace
@@ -126,12 +126,28 @@ def wait_for_routes(stack: Stack) -> None:
 
 def _status(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=ROUTES_SECONDS) as answer:
+        with urllib.request.urlopen(url, b"{}", timeout=ROUTES_SECONDS) as answer:  # POST, as any route takes
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
     except OSError:  # this machine may not reach what others do
         return 0
+
+
+def who_may_call(session: boto3.Session, options: Options, stack: Stack) -> None:
+    """Say what callers can make the stack cost at most, when anyone may call."""
+    if stack.parameters["Auth"] != "none":
+        return
+    lambdas, dynamodb = session.client("lambda"), session.client("dynamodb")
+    functions = deployed.functions(deployed.cloudformation(session), options.stack)
+    units = {}
+    for table in tables(stack.parameters):
+        described = dynamodb.describe_table(TableName=table)["Table"]
+        most = described.get("OnDemandThroughput", {}).get("MaxReadRequestUnits", -1)
+        units[table] = most if most > 0 else None
+    reserved = not concurrency.shortage(lambdas, list(functions.values()), stack.parameters)
+    account = concurrency.limit(lambdas).get("ConcurrentExecutions", concurrency.DEFAULT_LIMIT)
+    log(worst_bill.warning(worst_bill.hourly(stack.parameters, reserved, account, units)))
 
 
 def report(session: boto3.Session, options: Options, stack: Stack) -> None:
@@ -247,6 +263,7 @@ def main() -> int:
         warn_of_quota(session.client("lambda"))
         wait_for_routes(stack)
         report(session, options, stack)
+        who_may_call(session, options, stack)
         if options.page:
             put_page(session, options, stack)
     elif options.command == "rollback":

@@ -54,7 +54,7 @@ def example(architecture: str, content: dict[str, Any]) -> tuple[dict[str, torch
 
 
 def export(source: Path, architecture: str) -> onnx.ModelProto:
-    """Return the ONNX graph of a model file, with its architecture, config and overlap as JSON in the metadata."""
+    """Return the ONNX graph of a model file, with all but its weights as JSON in the metadata."""
     module, content = model_file.read(source, architecture, BUILD[architecture])
     arguments, varying = example(architecture, content)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -74,8 +74,7 @@ def export(source: Path, architecture: str) -> onnx.ModelProto:
     for node in graph.graph.node:  # notes of the exporter, three times the weights, with paths of this machine
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
-    about = {"architecture": architecture} | {name: content.get(name) for name in ("config", "overlap", "check")}
-    onnx.helper.set_model_props(graph, {name: json.dumps(value) for name, value in about.items()})
+    onnx.helper.set_model_props(graph, {name: json.dumps(content.get(name)) for name in model_file.METADATA})
     onnx.checker.check_model(graph, full_check=True)
     return graph
 

@@ -2,8 +2,12 @@
 
 Example:
   python utils/generate_vocab.py train/a.toks train/b.toks.gz vocabulary.txt
+  python utils/generate_vocab.py tickets.csv --model tickets.model vocabulary.txt
+  python utils/generate_vocab.py qa.jsonl --text-column question --text-column answer vocabulary.txt
   cat questions.txt | python utils/generate_vocab.py - vocabulary.txt
 
+An INPUT is plain text, or CSV, TSV or JSON lines, whose column `text` is read unless --text-column names others. With
+--model, texts are split as that model splits them, marks of case and placeholders included.
 An OUTPUT that exists is overwritten only if it has one word a line, as a vocabulary has: a text whose name was given
 last by mistake stays.
 """
@@ -14,14 +18,27 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from inference.tokenizer import tokenize
+import kim_cnn.predict
+import sm_cnn.predict
+from inference.model_file import ModelFileError
+from inference.tokenizer import Tokenizer, tokenize
 from toolkit import cli
 from toolkit.cli import CommandError
+from toolkit.texts import add_text_column, read_texts
 
 
-def vocabulary(lines: Iterable[str]) -> list[str]:
-    """Return the distinct words of `lines`, sorted by code point."""
-    return sorted({word for line in lines for word in tokenize(line)})
+def vocabulary(texts: Iterable[str], tokenizer: Tokenizer = tokenize) -> list[str]:
+    """Return the distinct words of `texts`, sorted by code point."""
+    return sorted({word for text in texts for word in tokenizer(text)})
+
+
+def tokenizer_of(path: Path) -> Tokenizer:
+    """Return the tokenizer of a model file; raise ModelFileError if it is none."""
+    try:
+        model = kim_cnn.predict.load(path)
+    except ModelFileError:
+        model = sm_cnn.predict.load(path)
+    return Tokenizer.from_config(model.config)
 
 
 def check_output(name: str) -> None:
@@ -39,15 +56,18 @@ def check_output(name: str) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = cli.parser(__doc__)
-    parser.add_argument("input", nargs="+", metavar="INPUT", help="text, compressed or not; - for stdin")
+    parser.add_argument("input", nargs="+", metavar="INPUT", help="texts, compressed or not; - for stdin")
     parser.add_argument("output", metavar="OUTPUT", help="vocabulary to write; - for stdout")
+    add_text_column(parser)
+    parser.add_argument("--model", type=Path, metavar="FILE", help="split as this model does")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     arguments = parser.parse_args(argv)
     if arguments.output != "-" and arguments.output in arguments.input:
         parser.error(f"{arguments.output} is both read and written; name another file to write")
     check_output(arguments.output)
-    lines = (line for name in arguments.input for line in cli.read_lines(name))
-    words = vocabulary(tqdm(lines, "reading", unit=" lines", disable=arguments.quiet or None))
+    tokenizer = tokenizer_of(arguments.model) if arguments.model else tokenize
+    texts = (text for name in arguments.input for text in read_texts(name, arguments.text_column))
+    words = vocabulary(tqdm(texts, "reading", unit=" lines", disable=arguments.quiet or None), tokenizer)
     with cli.open_output(arguments.output) as output:
         output.writelines(f"{word}\n" for word in words)
     print(f"{len(words):,} words", file=sys.stderr)

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from toolkit import cli
 from toolkit.compression import open_decompressed
 from toolkit.vectors.file import FASTTEXT, PICKLES, VectorFile, VectorFileError
+from toolkit.vectors.text import write_text
 
 
 class Model:
@@ -87,11 +88,6 @@ def open_vectors(path: Path, unpickle: bool) -> Model | Stream:
     return Stream(path)
 
 
-def to_text(vector: np.ndarray) -> str:
-    """Return the numbers of a float32 vector (dim,), separated by spaces, as short as they read back the same."""
-    return " ".join(vector.astype(str).tolist())
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = cli.parser(__doc__)
@@ -111,9 +107,7 @@ def main(argv: list[str] | None = None) -> int:
         islice(vectors.read(wanted), arguments.limit), total=count, unit=" words", disable=arguments.quiet or None
     )
     with cli.open_output(arguments.output) as output:
-        output.write(f"{count} {vectors.dim}\n")
-        for word, vector in words:
-            output.write(f"{word} {to_text(vector)}\n")
+        write_text(output, count, vectors.dim, words)
     print(f"{count:,} words, {vectors.dim}-dimensional", file=sys.stderr)
     return 0
 

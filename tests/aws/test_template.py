@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from inference.settings import Settings
 from tests.aws_strict import rules
 from tests.aws_strict.call import Call, History
 from tests.aws_strict.templates import resolve, statements
@@ -19,8 +20,19 @@ from toolkit.deployment import template
 ALL = {"sm_cnn": "s3://packages/serverless-inference/sm", "kim_cnn": "s3://packages/serverless-inference/kim"}
 WAYS: dict[str, dict[str, str]] = {
     "both models": {},
-    "one model": {"DeploySmCnn": "false"},
-    "the other, with a page and SnapStart": {"DeployKimCnn": "false", "Page": "true", "SnapStart": "on"},
+    "one model, tokens, no concurrency reserved": {
+        "DeploySmCnn": "false",
+        "Concurrency": "0",
+        "Auth": "jwt",
+        "JwtIssuer": "https://i",
+        "JwtAudience": "a",
+    },
+    "the other, signed, with a page and SnapStart": {
+        "DeployKimCnn": "false",
+        "Page": "true",
+        "SnapStart": "on",
+        "Auth": "iam",
+    },
 }
 
 
@@ -68,6 +80,25 @@ def test_a_stack_without_a_model_is_refused_before_anything_is_sent() -> None:
         sent({"DeploySmCnn": "false", "DeployKimCnn": "false"})
 
 
+@pytest.mark.parametrize(
+    ("auth", "expected"),
+    [
+        ("none", ("ANY /kim_cnn", "NONE", None)),
+        ("iam", ("POST /kim_cnn", "AWS_IAM", None)),
+        ("jwt", ("POST /kim_cnn", "JWT", {"Ref": "Authorizer"})),
+    ],
+)
+def test_a_route_has_the_authorization_that_is_asked_for(auth: str, expected: tuple[Any, ...]) -> None:
+    resources = resolve(template.read(), {"Auth": auth})["Resources"]
+    route = resources["KimCnnRoute"]["Properties"]
+    assert (route["RouteKey"], route["AuthorizationType"], route.get("AuthorizerId")) == expected
+    assert ("Authorizer" in resources) == (auth == "jwt")
+    methods = {item["Properties"]["RouteKey"] for item in resources.values() if item["Type"].endswith("V2::Route")}
+    if auth != "none":  # the gateway answers preflights only where no route has OPTIONS
+        assert not [key for key in methods if key.startswith(("ANY", "OPTIONS"))]
+    assert "authorization" in resources["Api"]["Properties"]["CorsConfiguration"]["AllowHeaders"]
+
+
 def test_a_group_that_api_gateway_logs_to_has_a_vended_name() -> None:
     """Any other makes API Gateway write it into a policy of the account that ends at 5,120 characters."""
     resources = template.read()["Resources"]
@@ -83,6 +114,28 @@ def test_the_tables_of_the_versions_before_stay_readable() -> None:
         "${KimCnnTable}",
         "table-before",
     ]
+
+
+class Asked(dict[str, str]):
+    """An environment that remembers which variables were asked for."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+def test_every_setting_is_a_parameter_with_its_default() -> None:
+    content = template.read()
+    resources, variables = content["Resources"], content["Globals"]["Function"]["Environment"]["Variables"]
+    variables = {**variables, **resources["KimCnnFunction"]["Properties"]["Environment"]["Variables"]}
+    parameters = {name: value["Ref"] for name, value in variables.items() if isinstance(value, dict)}
+    environment = Asked((name, str(content["Parameters"][value]["Default"])) for name, value in parameters.items())
+    assert Settings.from_environment(environment) == Settings()
+    assert environment.asked - parameters.keys() == {"MODEL_PATH"}, "which goes with the package"
 
 
 def test_only_parameters_that_functions_have_make_another_release() -> None:

@@ -152,7 +152,7 @@ def check_errors(run: Run) -> None:
     url = run.url("kim_cnn")
     for answer, status, name in (
         (run.send(url, b"{"), 400, "error"),
-        (run.send(url, method="GET"), 405, "error"),
+        (run.send(url, method="PUT"), 405, "error"),
         (run.send(url, {"input": "word " * 40_000}), 413, "error"),
         (run.send(url.replace("kim_cnn", "no-such-path"), SENTENCE), 404, "message"),
     ):
@@ -378,7 +378,7 @@ def throttle(run: Run) -> None:
     for answer in found[:1]:
         run.check(answer.body == {"message": "Too Many Requests"}, f"a 429 has the body {answer.body!r}")
         run.fact(f"headers of a 429: {dict(answer.headers)}")
-    run.deploy("up", "--parameter=Throttle=50")
+    run.deploy("up", "--parameter=Throttle=20")
 
 
 @step()

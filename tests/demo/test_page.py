@@ -14,17 +14,19 @@ from playwright.sync_api import Page, Route, expect
 from inference.tokenizer import tokenize
 from tests.conftest import ROOT
 from tests.demo.conftest import finish_moves, seen
+from tests.fakes.dynamodb import FakeDynamoDB
+from tests.serving import KIM, SM, service
 
 API = "http://api.test/stage"
 PAGE = (ROOT / "demo/index.html").as_uri()
 TIMES = {"t_overall": 0.02, "t_sent_embedding": 0.012, "t_load_model": 0.0, "t_inference": 0.003}
-LOGITS = [-1.0, 0.0, 0.5, 2.0, 1.0]
-SHARES = ["2.8%", "7.6%", "12.6%", "56.3%", "20.7%"]  # their softmax
+SHARES = {"very negative": 0.028, "negative": 0.076, "neutral": 0.126, "positive": 0.563, "very positive": 0.207}
+ABOUT = {predict.ARCHITECTURE: service(predict, FakeDynamoDB(lambda word: None)).about() for predict in (KIM, SM)}
 Answer = Callable[[Any], Any]
 
 
 def sentiment(fields: Any, **other: Any) -> dict[str, Any]:
-    return {**fields, "prediction": 3, "label": "positive", "output": LOGITS, "unknown_words": [], **TIMES, **other}
+    return {**fields, "label": "positive", "probabilities": SHARES, "unknown_words": [], **TIMES, **other}
 
 
 def relevance(fields: Any, **other: Any) -> dict[str, Any]:
@@ -55,8 +57,20 @@ def serve(page: Page, kim: Answer = sentiment, sm: Answer = relevance) -> list[t
         requests.append((model, route.request.post_data_json))
         reply(route, 200, {"kim_cnn": kim, "sm_cnn": sm}[model](route.request.post_data_json))
 
-    page.route(f"{API}/**", handle)
+    on_post(page, handle)
     return requests
+
+
+def on_post(page: Page, answer: Callable[[Route], Any]) -> None:
+    """Let the API answer a POST so, and a GET with what the committed models are."""
+
+    def handle(route: Route) -> None:
+        if route.request.method == "POST":
+            answer(route)
+        else:
+            reply(route, 200, ABOUT[route.request.url.removeprefix(f"{API}/")])
+
+    page.route(f"{API}/**", handle)
 
 
 def open_page(page: Page, api: str = API) -> None:
@@ -64,7 +78,7 @@ def open_page(page: Page, api: str = API) -> None:
 
 
 def classify(page: Page, text: str) -> None:
-    page.get_by_label("Sentence", exact=True).fill(text)
+    page.get_by_label("Text", exact=True).fill(text)
     page.get_by_role("button", name="Classify").click()
 
 
@@ -86,23 +100,36 @@ def test_a_sentence_gets_its_label_and_a_chart_of_probabilities(page: Page) -> N
     open_page(page)
     classify(page, "  a fine film ")
     expect(page.locator(".label")).to_have_text("positive")
-    assert page.locator(".chart dt").all_inner_texts() == [
-        "very negative", "negative", "neutral", "positive", "very positive",
-    ]  # fmt: skip
-    assert page.locator(".chart .percent").all_inner_texts() == SHARES
+    assert page.locator(".chart dt").all_inner_texts() == [*SHARES]
+    assert page.locator(".chart .percent").all_inner_texts() == ["2.8%", "7.6%", "12.6%", "56.3%", "20.7%"]
     widths = [bar.evaluate("bar => bar.style.getPropertyValue('--share')") for bar in page.locator(".chart .bar").all()]
     assert sum(map(float, widths)) == pytest.approx(1)
     expect(page.locator("#kim_cnn .send [role=status]")).to_contain_text("positive, 56.3%")
     assert requests == [("kim_cnn", {"input": "a fine film"})]
 
 
-def test_classes_without_a_known_name_have_their_number(page: Page) -> None:
-    serve(page, lambda fields: sentiment(fields, label="sports", prediction=1, output=[0.0, 800.0, 0.0]))
+def test_any_labels_are_shown(page: Page) -> None:
+    shares = {"Weather": 0.0, "Sports": 1.0}
+    serve(page, lambda fields: sentiment(fields, label="Sports", probabilities=shares, truncated=True))
     open_page(page)
     classify(page, "the cup final")
-    expect(page.locator(".label")).to_have_text("sports")
-    assert page.locator(".chart dt").all_inner_texts() == ["class 0", "sports", "class 2"]
-    assert page.locator(".chart .percent").all_inner_texts() == ["0.0%", "100.0%", "0.0%"]
+    expect(page.locator(".label")).to_have_text("Sports")
+    assert page.locator(".chart dt").all_inner_texts() == ["Weather", "Sports"]
+    assert page.locator(".chart .percent").all_inner_texts() == ["0.0%", "100.0%"]
+    expect(page.locator("#kim_cnn .outcome")).to_contain_text("longer than the model reads")
+
+
+def test_the_page_shows_what_the_deployed_model_says_it_is(page: Page) -> None:
+    long = "a long ticket " * 20
+    about = {"model": "kim_cnn", "title": MARKUP, "description": "Tickets to teams.", "samples": [{"input": long}]}
+    page.route(f"{API}/**", lambda route: reply(route, 404, {"message": "Not Found"}))
+    page.route(f"{API}/kim_cnn", lambda route: reply(route, 200, about))
+    open_page(page)
+    expect(page.locator("#kim_cnn h2")).to_have_text(MARKUP)
+    expect(page.locator("#kim_cnn .what")).to_have_text("Tickets to teams.")
+    expect(page.locator("#kim_cnn .samples button")).to_have_text([f"{long[:120]}…"])
+    expect(page.get_by_label("Text", exact=True)).to_have_value(long)
+    expect(page.locator("#sm_cnn")).to_be_hidden()
 
 
 def test_candidates_move_to_their_rank(held_moves: Page) -> None:
@@ -238,7 +265,7 @@ MARKUP = '<img src=x onerror="window.pwned = 1"><script>window.pwned = 1</script
 def test_markup_from_the_user_or_the_api_stays_text(page: Page) -> None:
     serve(
         page,
-        lambda fields: sentiment(fields, label=MARKUP, unknown_words=[MARKUP, "src"]),
+        lambda fields: sentiment(fields, label=MARKUP, probabilities={MARKUP: 1.0}, unknown_words=[MARKUP, "src"]),
         lambda fields: relevance(fields, unknown_words=[MARKUP]),
     )
     open_page(page)
@@ -249,7 +276,7 @@ def test_markup_from_the_user_or_the_api_stays_text(page: Page) -> None:
     rank(page, MARKUP, MARKUP, "another")
     expect(page.locator(".ranking .text").first).to_have_text(MARKUP)
     page.unroute_all()
-    page.route(f"{API}/**", lambda route: reply(route, 400, {"error": MARKUP}))
+    on_post(page, lambda route: reply(route, 400, {"error": MARKUP}))
     classify(page, MARKUP)
     expect(page.locator("#kim_cnn .problem")).to_contain_text(MARKUP)
     assert page.locator("main img, main script").count() == 0
@@ -270,20 +297,23 @@ def test_the_pages_policy_stops_markup_and_foreign_scripts(page: Page) -> None:
     assert "default-src 'none'; script-src 'self'" in policy
 
 
-def test_nothing_is_loaded_from_elsewhere_and_nothing_is_sent_unasked(page: Page) -> None:
+def test_nothing_is_loaded_from_elsewhere_and_unasked_only_what_the_models_are_is_asked(page: Page) -> None:
     asked: list[str] = []
+    sent: list[tuple[str, str]] = []
     page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: sent.append((request.method, request.url)))
     open_page(page)
     page.wait_for_load_state("networkidle")
     files = {Path(url.partition("?")[0]).name for url in asked if url.startswith("file:")}
     assert files == {"index.html", "style.css", "script.js"}
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    others = sorted(each for each in sent if not each[1].startswith(("file:", "data:")))
+    assert others == [("GET", f"{API}/kim_cnn"), ("GET", f"{API}/sm_cnn")]
 
 
 # What goes wrong
 
 PROBLEMS = [
-    (400, {"error": "input has 300 words; send at most 256 a sentence"}, ["at most 256", "Change the text"], False),
+    (400, {"error": "input[1] is empty; send a sentence"}, ["input[1] is empty", "Change the text"], False),
     (403, {"message": "Forbidden"}, ["does not let", "Check the API URL"], False),
     (404, {"message": "Not Found"}, [f"nothing answers at {API}/kim_cnn", "Check the API URL", "not deployed"], False),
     (405, {"error": "method PUT is not served; use POST"}, ["use POST", "Check the API URL"], False),
@@ -305,7 +335,7 @@ PROBLEMS = [
 @pytest.mark.parametrize(("status", "body", "said", "again"), PROBLEMS)
 def test_every_error_says_what_to_do(page: Page, status: int, body: Any, said: list[str], again: bool) -> None:
     headers = {"Retry-After": "7", "Access-Control-Expose-Headers": "Retry-After"} if status == 503 else {}
-    page.route(f"{API}/**", lambda route: reply(route, status, body, **headers))
+    on_post(page, lambda route: reply(route, status, body, **headers))
     open_page(page)
     classify(page, "a fine film")
     problem = page.get_by_role("alert").locator(".problem")
@@ -324,7 +354,7 @@ def test_every_error_says_what_to_do(page: Page, status: int, body: Any, said: l
 
 
 def test_no_network_says_what_to_check(page: Page) -> None:
-    page.route(f"{API}/**", lambda route: route.abort("connectionrefused"))
+    on_post(page, lambda route: route.abort("connectionrefused"))
     open_page(page)
     classify(page, "a fine film")
     expect(page.locator(".problem")).to_contain_text("No answer from api.test")
@@ -336,13 +366,13 @@ def test_no_network_says_what_to_check(page: Page) -> None:
 
 OTHER_SERVERS = [
     "<html>welcome</html>", "null", "[]", "{}", '{"label": "good"}',
-    sentiment({}, output="12345"), sentiment({}, prediction=9), sentiment({}, t_overall=None),
+    sentiment({}, probabilities="12345"), sentiment({}, label="other"), sentiment({}, t_overall=None),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("body", OTHER_SERVERS)
 def test_an_answer_of_another_server_is_refused(page: Page, body: Any) -> None:
-    page.route(f"{API}/**", lambda route: reply(route, 200, body))
+    on_post(page, lambda route: reply(route, 200, body))
     open_page(page)
     classify(page, "a fine film")
     expect(page.locator(".problem")).to_contain_text("did not come from an API for this page")
@@ -360,9 +390,9 @@ def test_an_empty_field_is_named_and_nothing_is_sent(page: Page) -> None:
     requests = serve(page)
     open_page(page)
     classify(page, " \n ")
-    field = page.get_by_label("Sentence", exact=True)
+    field = page.get_by_label("Text", exact=True)
     expect(field).to_be_focused()
-    expect(field).to_have_accessible_description("Type a sentence first.")
+    expect(field).to_have_accessible_description("Type a text first.")
     expect(field).to_have_attribute("aria-invalid", "true")
     rank(page, "what?", " ", "")
     expect(page.get_by_label("Candidate answers")).to_be_focused()
@@ -378,7 +408,7 @@ def test_an_empty_field_is_named_and_nothing_is_sent(page: Page) -> None:
 def hold(page: Page) -> list[Route]:
     """Keep the API's requests waiting; return the list that they go to."""
     held: list[Route] = []
-    page.route(f"{API}/**", lambda route: held.append(route))
+    on_post(page, lambda route: held.append(route))
     return held
 
 
@@ -421,11 +451,11 @@ def test_a_late_answer_never_overwrites_a_newer_one(page: Page, cancels: bool) -
     wait_for(page, held, 1)
     classify(page, "the newer")
     wait_for(page, held, 2)
-    reply(held[1], 200, sentiment({"input": "the newer"}, label="very positive", prediction=4))
+    reply(held[1], 200, sentiment({"input": "the newer"}, label="very positive"))
     expect(page.locator(".label")).to_have_text("very positive")
     if not cancels:
         with page.expect_response(lambda response: response.request.post_data_json == {"input": "the older"}):
-            reply(held[0], 200, sentiment({"input": "the older"}, label="negative", prediction=1))
+            reply(held[0], 200, sentiment({"input": "the older"}, label="negative"))
         page.wait_for_timeout(100)
     expect(page.locator(".label")).to_have_text("very positive")
     expect(page.locator("#kim_cnn .text")).to_have_text("the newer")
@@ -480,8 +510,10 @@ def test_without_a_setting_the_page_says_where_to_get_one(page: Page) -> None:
     page.goto(PAGE)
     page.get_by_role("button", name="Rank").click()
     expect(page.locator("#sm_cnn .problem")).to_contain_text("make serve")
-    page.get_by_label("API URL").fill(API)
     requests = serve(page)
+    page.get_by_label("API URL").fill(API)
+    page.get_by_role("button", name="Use").click()
+    expect(page.get_by_label("Question", exact=True)).to_have_value("who painted the Mona Lisa?")
     page.get_by_role("button", name="Rank").click()
     expect(page.locator(".ranking li")).to_have_count(4)
     assert [model for model, _ in requests] == ["sm_cnn"]
@@ -493,6 +525,7 @@ def test_without_a_setting_the_page_says_where_to_get_one(page: Page) -> None:
 def test_everything_works_by_keyboard(page: Page) -> None:
     requests = serve(page)
     open_page(page)
+    expect(page.locator("#sm_cnn .samples button")).to_have_count(4)
     reached: list[str] = []
     for _ in range(40):
         page.keyboard.press("Tab")
@@ -503,7 +536,7 @@ def test_everything_works_by_keyboard(page: Page) -> None:
         reached.append(here)
     assert reached[:4] == ["api", "Use", "input", "Classify"]
     assert {"sent1", "sent2", "Rank", "This isn't a good movie!", "what do koalas eat?"} <= set(reached)
-    page.get_by_label("Sentence", exact=True).focus()
+    page.get_by_label("Text", exact=True).focus()
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type("one")
     page.keyboard.press("Shift+Enter")
@@ -558,7 +591,7 @@ def test_every_state_is_accessible_and_as_wide_as_the_screen(page: Page) -> None
     page.locator("#kim_cnn summary").click()
     check("answers")
     page.unroute_all()
-    page.route(f"{API}/**", lambda route: reply(route, 503, {"error": "e" * 100}))
+    on_post(page, lambda route: reply(route, 503, {"error": "e" * 100}))
     classify(page, "a fine film")
     expect(page.locator("#kim_cnn .problem")).to_be_visible()
     classify(page, "")

@@ -48,6 +48,7 @@ def test_both_models_answer_and_candidates_move(held_moves: Page, page_url: str)
 
 def test_only_invented_words_of_the_samples_are_unknown(page: Page, page_url: str) -> None:
     page.goto(page_url)
+    expect(page.locator(".samples button")).to_have_count(9)
     unknown = []
     for button in page.locator(".samples button").all():
         with page.expect_response(lambda response: response.request.method == "POST") as answered:
@@ -60,9 +61,9 @@ def test_only_invented_words_of_the_samples_are_unknown(page: Page, page_url: st
 
 def test_an_error_of_the_api_is_shown_and_can_be_corrected_by_keyboard(page: Page, page_url: str) -> None:
     page.goto(page_url)
-    page.get_by_label("Sentence", exact=True).fill("word " * 257)
+    page.get_by_label("Text", exact=True).fill("word " * 30_000)
     page.keyboard.press("Enter")
-    expect(page.locator(".problem")).to_contain_text("400: input has 257 words; send at most 256 a sentence")
+    expect(page.locator(".problem")).to_contain_text("413: the body is over 131072 bytes; send less at a time")
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type("<script>alert('a very good movie')</script>")
     page.keyboard.press("Enter")
@@ -73,13 +74,14 @@ def test_an_error_of_the_api_is_shown_and_can_be_corrected_by_keyboard(page: Pag
 def test_an_address_without_this_api_says_what_to_look_at(page: Page, page_url: str) -> None:
     """The gateway's own errors let no page read them; a browser calls that a failed connection."""
     page.goto(f"{page_url}?api={page_url}/nothing-here")
+    page.get_by_label("Text", exact=True).fill("a good movie")
     page.get_by_role("button", name="Classify").click()
     expect(page.locator(".problem")).to_contain_text("Check the API URL")
 
 
 def test_the_curl_command_works_in_a_shell(page: Page, page_url: str) -> None:
     page.goto(page_url)
-    page.get_by_label("Sentence", exact=True).fill('it\'s a "very" good movie & $HOME `ls`')
+    page.get_by_label("Text", exact=True).fill('it\'s a "very" good movie & $HOME `ls`')
     page.keyboard.press("Enter")
     page.locator("#kim_cnn summary").click()
     command = page.locator("#kim_cnn pre").inner_text()

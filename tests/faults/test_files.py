@@ -37,7 +37,7 @@ def save_model(folder: Path, output: Path) -> None:
 
 
 def export_vectors(folder: Path, output: Path) -> None:
-    embedding.export_vectors(output, {f"w{index}": np.ones(50, np.float32) for index in range(500)}, 1, None)
+    embedding.export_vectors(output, {f"w{index}": np.ones(50, np.float32) for index in range(500)}, 1, [])
 
 
 def write_text(folder: Path, output: Path) -> None:

@@ -6,6 +6,7 @@ import random
 import runpy
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,15 @@ def test_a_config_that_does_not_fit_the_weights_is_refused(name: str, change: di
 
 
 @both
+def test_weights_that_are_no_floating_point_numbers_are_refused(name: str, tmp_path: Path) -> None:
+    for kind in (torch.complex64, torch.int64, torch.bool):
+        changed = content(name)
+        changed["state_dict"] = {key: value.to(kind) for key, value in changed["state_dict"].items()}
+        torch.save(changed, tmp_path / "m.model")
+        refused(tmp_path / "m.model", name, "no plain tensor of floating-point numbers")
+
+
+@both
 def test_weights_and_config_of_the_wrong_kind_are_refused(name: str, tmp_path: Path) -> None:
     held, path = content(name), tmp_path / "m.model"
     first = next(iter(held["state_dict"]))
@@ -150,6 +160,21 @@ def test_weights_of_another_precision_are_served_as_float32(tmp_path: Path) -> N
     inputs = {"words": np.ones((1, 7, 50), np.float32), "lengths": np.array([7])}
     expected = KIM.load(MODELS["kim_cnn"]).forward(inputs)
     np.testing.assert_array_equal(KIM.load(tmp_path / "m.model").forward(inputs), expected)
+
+
+def test_a_small_file_that_would_take_much_memory_is_refused(tmp_path: Path) -> None:
+    path, held = tmp_path / "m.model", content("kim_cnn")
+    wide = torch.zeros(1, 1, 1).expand(10**4, 10**4, 10)  # 4 GB as float32
+    name = next(iter(held["state_dict"]))
+    torch.save({**held, "state_dict": {**held["state_dict"], name: wide}}, path)
+    assert path.stat().st_size < 500_000
+    refused(path, "kim_cnn", "no plain tensor")
+    torch.save(held, path)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("m/data/bomb", "w") as entry:
+        for _ in range(300):
+            entry.write(bytes(1_000_000))
+    assert path.stat().st_size < 1_000_000
+    refused(path, "kim_cnn", "over 262,144,000 bytes unpacked")
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def test_the_package_holds_what_a_request_needs_and_nothing_else(model: str, clo
         names = package.namelist()
         held = {name: package.read(name) for name in names}
     expected = {
+        "LICENSE",
         f"{model.removesuffix('_cnn')}_handler.py",
         f"{model}.model",
         f"{model}/__init__.py",

@@ -74,6 +74,45 @@ def test_a_model_file_that_would_run_code_is_refused(tmp_path: Path, monkeypatch
     assert not Path("executed").exists()
 
 
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ({"title": "t"}, "card is not a dict of title, description and samples"),
+        ({"title": "t", "description": 1, "samples": []}, "card has a title or description that is no text"),
+        ({"title": "t", "description": "d", "samples": ["s"]}, "card has samples that are not a list of dicts"),
+        ({"title": "t" * 20_000, "description": "d", "samples": []}, "card is over 16384 bytes as JSON"),
+    ],
+)
+def test_a_card_that_cannot_be_shown_is_neither_written_nor_read(tmp_path: Path, card: Any, message: str) -> None:
+    module = PREDICT["kim_cnn"].build(KIM)
+    with pytest.raises(ValueError, match=message):
+        write_model(tmp_path / "m.model", "kim_cnn", KIM, module.state_dict(), card=card)
+    torch.save(
+        {"architecture": "kim_cnn", "config": KIM, "state_dict": module.state_dict(), "card": card},
+        tmp_path / "m.model",
+    )
+    with pytest.raises(ModelFileError, match=rf"m\.model: {message}"):
+        kim_cnn.predict.load(tmp_path / "m.model")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [(["a", "a"], "has a label twice"), ([1, 2], "has no list of labels"), ("ab", "has no list of labels")],
+)
+def test_labels_that_are_not_names_of_their_own_are_refused(tmp_path: Path, labels: Any, message: str) -> None:
+    saved(tmp_path / "m.model", config={**KIM, "labels": labels})
+    with pytest.raises(ModelFileError, match=rf"m\.model: config {message}"):
+        kim_cnn.predict.load(tmp_path / "m.model")
+
+
+def test_options_of_a_config_that_are_none_are_refused_by_name(tmp_path: Path) -> None:
+    saved(tmp_path / "m.model", config={**KIM, "tokenizer": {"stems": True}})
+    with pytest.raises(
+        ModelFileError, match=r"m\.model: config has the tokenizer {'stems': True}, not true or false for"
+    ):
+        kim_cnn.predict.load(tmp_path / "m.model")
+
+
 def test_a_wrong_file_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "m.model"
     with pytest.raises(ModelFileError, match="no such file"):
@@ -87,6 +126,24 @@ def test_a_wrong_file_is_refused_by_name(tmp_path: Path) -> None:
     torch.save([1, 2], path)
     with pytest.raises(ModelFileError, match="no architecture, config and state_dict"):
         kim_cnn.predict.load(path)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(ValueError("first line\nsecond line"), "ValueError: first line"), (EOFError(), "EOFError: ")],
+)
+def test_a_file_that_cannot_be_read_is_named_with_the_first_line_of_the_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    saved(tmp_path / "m.model")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(ModelFileError) as refused:
+        kim_cnn.predict.load(tmp_path / "m.model")
+    assert str(refused.value) == f"{tmp_path / 'm.model'}: not a model file ({reason})"
 
 
 def test_weights_that_do_not_fit_or_are_not_numbers_are_refused(tmp_path: Path) -> None:

@@ -18,19 +18,20 @@ ENVIRONMENT = {
     "MAX_BODY_BYTES": "2",
     "MAX_SENTENCES": "3",
     "MAX_WORDS": "4",
+    "MAX_DISTINCT_WORDS": "7",
 }
 
 
 def test_every_setting_has_a_variable() -> None:
     settings = Settings.from_environment(ENVIRONMENT)
-    assert settings == Settings("words", Path("/opt/m.model"), 1, 5, 6, "https://example.org", "WARNING", 2, 3, 4)
+    assert settings == Settings("words", Path("/opt/m.model"), 1, 5, 6, "https://example.org", "WARNING", 2, 3, 4, 7)
     defaults = Settings()
     assert all(getattr(settings, field.name) != getattr(defaults, field.name) for field in fields(Settings))
 
 
 def test_without_variables_the_defaults_hold() -> None:
     assert Settings.from_environment({}) == Settings()
-    assert Settings() == Settings("word-vectors", None, 10_000, 3600, 60, "*", "INFO", 131_072, 128, 256)
+    assert Settings() == Settings("word-vectors", None, 10_000, 3600, 60, "*", "INFO", 131_072, 128, 256, 2000)
     assert Settings.from_environment({"MODEL_PATH": ""}).model_path is None
     assert Settings.from_environment({"WORD_CACHE_SIZE": "0"}).word_cache_size == 0
 
@@ -40,11 +41,22 @@ def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.Monke
     assert Settings.from_environment().max_words == 7
 
 
-@pytest.mark.parametrize("name", ["WORD_CACHE_SIZE", "MAX_BODY_BYTES", "MAX_SENTENCES", "MAX_WORDS"])
+@pytest.mark.parametrize(
+    "name", ["WORD_CACHE_SIZE", "MAX_BODY_BYTES", "MAX_SENTENCES", "MAX_WORDS", "MAX_DISTINCT_WORDS"]
+)
 @pytest.mark.parametrize("value", ["", "-1", "1e3", "many", "²", "0x10"])
 def test_a_setting_that_is_no_number_is_refused_by_name(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=f"the environment variable {name} is .*; set it to a whole number, 0 or"):
+    with pytest.raises(
+        SettingsError, match=f"the environment variable {name} is .*; set it to a whole number, [01] or"
+    ):
         Settings.from_environment({name: value})
+
+
+def test_a_text_of_no_words_is_none() -> None:
+    with pytest.raises(
+        SettingsError, match="the environment variable MAX_WORDS is '0'; set it to a whole number, 1 or"
+    ):
+        Settings.from_environment({"MAX_WORDS": "0"})
 
 
 def test_a_log_level_that_is_none_is_refused() -> None:

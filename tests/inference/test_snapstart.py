@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import snapshot_restore_py
+from botocore.exceptions import ClientError
 
 from inference import snapstart
 from inference.word_vectors import WordVectors
-from tests.fakes.dynamodb import FakeDynamoDB
+from tests.fakes.dynamodb import FakeDynamoDB, Keys
 from tests.serving import KIM, handler, post
 
 
@@ -49,7 +50,23 @@ def test_a_request_is_served_before_the_snapshot(hooks: Hooks) -> None:
     assert client.reads == [["this", "is", "a", "very", "good", "movie"]]
 
 
-def test_a_version_that_cannot_serve_is_not_published(hooks: Hooks) -> None:
+def test_a_permission_that_has_not_spread_yet_is_waited_for(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapstart, "RETRY_AFTER", 0.01)
+    denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not yet"}}, "BatchGetItem")
+
+    def fault(number: int, keys: Keys) -> None:
+        if number < 3:
+            raise denied
+
+    client = FakeDynamoDB(lambda word: None, fault)
+    snapstart.register(handler(KIM, client), nothing, KIM.EXAMPLE)
+    hooks.snapshot()
+    assert len(client.reads) == 3
+
+
+def test_a_version_that_cannot_serve_is_not_published(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapstart, "PATIENCE", 0.1)
+    monkeypatch.setattr(snapstart, "RETRY_AFTER", 0.01)
     snapstart.register(handler(KIM, FakeDynamoDB(lambda word: {"S": "broken"})), nothing, KIM.EXAMPLE)
     with pytest.raises(RuntimeError, match=r"the request before the snapshot was answered 500: .*log says why"):
         hooks.snapshot()

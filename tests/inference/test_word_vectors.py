@@ -233,6 +233,13 @@ def test_without_a_cache_every_request_reads() -> None:
     assert client.reads == [["a"], ["a"]]
 
 
+def test_words_come_back_in_their_order_whatever_is_cached(dynamodb: Any, put: Any) -> None:
+    put("b", [1.0])
+    vectors = WordVectors(lambda: dynamodb, "words", 1, cache_size=10)
+    vectors.lookup(["b", "d"])
+    assert list(vectors.lookup(["x" * 3000, "a", "b", "c", "d"])) == ["x" * 3000, "a", "b", "c", "d"]
+
+
 def test_sentences_are_padded_and_unknown_words_are_zero() -> None:
     vectors = {"a": np.array([1, 2], np.float32), "b": np.array([3, 4], np.float32), "x": None}
     words, lengths = embed([["a", "x", "b"], ["b", "y"]], vectors, 2)

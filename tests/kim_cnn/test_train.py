@@ -1,22 +1,20 @@
-"""What only a Kim CNN's training does: sentences counted with their phrases, and adversarial training."""
+"""What only a Kim CNN's training does: sentences counted with their phrases, adversarial training, class weights."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
-from kim_cnn.dataset import Sentence
-from kim_cnn.train import DATASETS, move_against, read_data
+from kim_cnn.train import SENTENCE_COPIES, balanced, move_against, read_treebank
 
 
-def test_whole_sentences_are_added_to_the_phrases_and_only_the_dev_set_is_cut(tmp_path: Path) -> None:
-    for split, text in (("phrases.train", "a phrase"), ("train", "a whole sentence"), ("dev", "one two three four")):
+def test_whole_sentences_of_the_treebank_are_added_to_the_phrases(tmp_path: Path) -> None:
+    for split, text in (("phrases.train", "a phrase"), ("train", "a whole sentence"), ("dev", "one two")):
         (tmp_path / f"stsa.binary.{split}.tsv").write_text(f"1\t{text}\n")
-    data = read_data(tmp_path, DATASETS["sst-2"], sentence_copies=2, max_words=2)
-    whole = Sentence(["a", "whole", "sentence"], 1)
-    assert data.train == [Sentence(["a", "phrase"], 1), whole, whole]
-    assert data.dev == [Sentence(["one", "two"], 1)]
-    assert data.labels == ("negative", "positive")
+    data = read_treebank(tmp_path, "sst-2")
+    assert [row.text for row in data.train] == ["a phrase", *["a whole sentence"] * SENTENCE_COPIES]
+    assert [(row.text, row.label) for row in data.dev] == [("one two", "positive")]
+    assert data.labels == ["negative", "positive"]
 
 
 @pytest.mark.parametrize("distance", [0.1, 3.0])
@@ -34,3 +32,10 @@ def test_moved_vectors_train_the_words_they_came_from() -> None:
     vectors = 2 * words
     move_against(vectors, vectors.square().sum(), 0.1).sum().backward()
     torch.testing.assert_close(words.grad, torch.full((1, 2, 3), 2.0))
+
+
+def test_balanced_weights_make_classes_count_alike() -> None:
+    labels = torch.tensor([0, 0, 0, 1])
+    weights = balanced(labels)
+    torch.testing.assert_close(weights, torch.tensor([2 / 3, 2.0]))
+    torch.testing.assert_close(weights[labels].mean(), torch.tensor(1.0))

@@ -19,27 +19,29 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, Cloud, free_port
+from tests.package import python
+from tests.package.python import NoPythonError, Python
 
 SCRIPT = ROOT / "utils/create_deployment_package.sh"
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 ARCH = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
 MEMORY = 1024 * 2**20  # bytes
 # What Lambda's runtime brings: its client, and boto3, in another version than the package's own.
 RUNTIME = ["awslambdaric==4.2.2", "boto3==1.40.76", "botocore==1.40.76"]
 EMULATOR = "aws-sam-cli==1.170.0"  # has the binaries of the Runtime Interface Emulator; nothing else of it is used
+# The Python that `make package` builds for, and Lambda's default with the library that has wheels for it everywhere.
+PROVEN = list(dict.fromkeys([("torch", python.HERE), ("onnx", python.HERE), ("onnx", python.LAMBDA)]))
 
 Build = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """Build a package with the project's script; what `make package` has built already is taken from $PACKAGES."""
+    """Build a package with the project's script."""
 
-    def build(model: str, *options: str, folder: Path | None = None) -> Path:
-        output = (folder or tmp_path_factory.mktemp("package")) / f"{model}.zip"
-        subprocess.run(
-            [SCRIPT, model, "--output", output, *options], env={**os.environ, "PYTHON": sys.executable}, check=True
-        )
+    def build(model: str, *options: str, path: str = os.environ["PATH"]) -> Path:
+        output = tmp_path_factory.mktemp("package") / f"{model}.zip"
+        environment = {**os.environ, "PYTHON": sys.executable, "PATH": path}
+        subprocess.run([SCRIPT, model, "--output", output, *options], env=environment, check=True)
         return output
 
     return build
@@ -50,25 +52,42 @@ def model(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="session", params=["torch", "onnx"])
-def runtime(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+@pytest.fixture(scope="session", params=PROVEN, ids="-".join)
+def proven(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """A library that runs the model, and the version of Python below it."""
+    pair: tuple[str, str] = request.param
+    return pair
 
 
 @pytest.fixture(scope="session")
-def package(build: Build, model: str, runtime: str) -> Path:
-    """The package of `model` for this machine's processor and Python."""
-    if built := os.environ.get("PACKAGES"):
+def runtime(proven: tuple[str, str]) -> str:
+    return proven[0]
+
+
+@pytest.fixture(scope="session")
+def interpreter(proven: tuple[str, str]) -> Python:
+    try:
+        return python.find(proven[1])
+    except NoPythonError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def package(build: Build, model: str, runtime: str, interpreter: Python) -> Path:
+    """The package for this machine's processor and the Python it is proven on; from $PACKAGES if it was built there."""
+    if (built := os.environ.get("PACKAGES")) and interpreter.version == python.HERE:
         return Path(built).absolute() / runtime / f"{model}.zip"
-    return build(model, "--runtime", runtime, "--arch", ARCH, "--python", PYTHON)
+    options = ("--runtime", runtime, "--arch", ARCH, "--python", interpreter.version)
+    return build(model, *options, path=interpreter.path)
 
 
 @pytest.fixture(scope="session")
-def lambda_runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lambda_runtime(tmp_path_factory: pytest.TempPathFactory, interpreter: Python) -> Path:
     """A folder with what Lambda's runtime brings, and the emulator's binary beside it."""
     folder, wheels = tmp_path_factory.mktemp("runtime"), tmp_path_factory.mktemp("wheels")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--target", folder, *RUNTIME], check=True, capture_output=True)
+    target = ["--target", str(folder), "--python-version", interpreter.version, "--only-binary", ":all:"]
+    subprocess.run([*pip, "install", *target, *RUNTIME], check=True, capture_output=True)
     subprocess.run([*pip, "download", "--no-deps", "--dest", wheels, EMULATOR], check=True, capture_output=True)
     with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
         (folder / "aws-lambda-rie").write_bytes(wheel.read(f"samcli/local/rapid/aws-lambda-rie-{ARCH}"))
@@ -84,6 +103,7 @@ class Sandbox:
     task: Path
     runtime: Path
     root: Path
+    interpreter: Python
     environment: dict[str, str]
 
     def command(self, *command: str) -> list[str]:
@@ -98,14 +118,20 @@ class Sandbox:
         }
         return [
             "unshare", "--mount", str(Path(__file__).with_name("lambda_sandbox.sh")),
-            str(self.root), str(self.task), str(self.runtime), sys.base_prefix,
+            str(self.root), str(self.interpreter.system), str(self.task), str(self.runtime),
+            str(self.interpreter.prefix),
             "/usr/bin/env", "--ignore-environment", "--chdir=/var/task",
             *(f"{name}={value}" for name, value in environment.items()), *command,
         ]  # fmt: skip
 
+    @property
+    def executable(self) -> str:
+        """Python's path in the sandbox."""
+        return f"/var/lang/bin/python{self.interpreter.version}"
+
     def python(self, code: str) -> str:
         """Run Python code in the sandbox; return what it prints."""
-        command = self.command(f"/var/lang/bin/python{PYTHON}", "-S", "-c", code)
+        command = self.command(self.executable, "-S", "-c", code)
         with memory_group() as join:
             return subprocess.run(command, preexec_fn=join, check=True, stdout=subprocess.PIPE, text=True).stdout
 
@@ -116,7 +142,7 @@ class Sandbox:
         command = self.command(
             "/var/runtime/aws-lambda-rie", "--runtime-interface-emulator-address", f"127.0.0.1:{port}",
             "--runtime-api-address", f"127.0.0.1:{free_port()}",
-            f"/var/lang/bin/python{PYTHON}", "-S", "-m", "awslambdaric", handler,
+            self.executable, "-S", "-m", "awslambdaric", handler,
         )  # fmt: skip
         url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
 
@@ -186,7 +212,12 @@ def sandboxed() -> None:
 
 @pytest.fixture(scope="session")
 def sandbox(
-    sandboxed: None, package: Path, lambda_runtime: Path, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
+    sandboxed: None,
+    package: Path,
+    interpreter: Python,
+    lambda_runtime: Path,
+    cloud: Cloud,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Sandbox:
     """The package, unpacked as Lambda unpacks it, with the local cloud for its table."""
     folder = tmp_path_factory.mktemp("lambda")
@@ -195,4 +226,4 @@ def sandbox(
             Path(archive.extract(entry, folder / "task")).chmod(entry.external_attr >> 16 & 0o777)
     (folder / "root").mkdir()
     (folder / "task").chmod(0o755)
-    return Sandbox(folder / "task", lambda_runtime, folder / "root", cloud.environment)
+    return Sandbox(folder / "task", lambda_runtime, folder / "root", interpreter, cloud.environment)

@@ -2,12 +2,13 @@
 # Run a command in what Lambda gives a function: its code in a read-only /var/task, 512 MB of /tmp as the one place
 # to write, and nothing to import but that, Python's standard library and what the runtime brings. Needs root.
 #
-# usage: unshare --mount lambda_sandbox.sh ROOT TASK RUNTIME PYTHON_PREFIX COMMAND...
+# usage: unshare --mount lambda_sandbox.sh ROOT SYSTEM TASK RUNTIME PYTHON_PREFIX COMMAND...
 #   ROOT  an empty folder to build the function's root in; the mounts in it end with the command
+#   SYSTEM  whose libraries are used: / for this machine's
 #   TASK  the unzipped package; RUNTIME, what the runtime brings; PYTHON_PREFIX, where Python is installed
 set -eu
-root=$1 task=$2 runtime=$3 prefix=$4
-shift 4
+root=$1 system=${2%/} task=$3 runtime=$4 prefix=$5
+shift 5
 
 read_only() { # folder, where it is seen
     mkdir -p "$root$2"
@@ -18,7 +19,8 @@ read_only() { # folder, where it is seen
 mount --make-rprivate /
 mount -t tmpfs none "$root"
 for folder in /bin /lib /lib64 /usr; do
-    if [ -L "$folder" ]; then cp -P "$folder" "$root$folder"; elif [ -d "$folder" ]; then read_only "$folder" "$folder"; fi
+    if [ -L "$system$folder" ]; then cp -P "$system$folder" "$root$folder"
+    elif [ -d "$system$folder" ]; then read_only "$system$folder" "$folder"; fi
 done
 read_only "$task" /var/task
 read_only "$runtime" /var/runtime

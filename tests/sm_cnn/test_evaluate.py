@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.settings import Settings
-from inference.tokenizer import tokenize
-from sm_cnn.dataset import Question
-from sm_cnn.evaluate import cut, main, requests
+from inference.tokenizer import Tokenizer, tokenize
+from sm_cnn import predict
+from sm_cnn.dataset import Question, cut
+from sm_cnn.evaluate import main, requests
 from tests.conftest import ROOT
 
 BOUNDS = Settings()
@@ -20,12 +21,18 @@ BOUNDS = Settings()
 words = st.lists(st.sampled_from(["glacier", "é" * 400, "ice", '"', "a" * 900]), min_size=1, max_size=BOUNDS.max_words)
 
 
+def question(answers: list[str]) -> Question:
+    """Return a question with answers none of which is relevant."""
+    words, count = [tokenize(text) for text in answers], len(answers)
+    return Question("1", ["who", "?"], words, [0] * count, "who ?", answers, ["b.toks, line 1"] * count)
+
+
 @settings(deadline=None)
 @given(st.lists(words, min_size=1, max_size=40), st.integers(1, 8))
 def test_requests_hold_every_answer_once_in_order_within_the_bounds(answers: list[list[str]], times: int) -> None:
-    asked = Question("1", ["who", "?"], answers * times, [0] * len(answers) * times)
+    asked = question([" ".join(answer) for answer in answers * times])
     sent = list(requests(asked, BOUNDS))
-    assert [text for fields in sent for text in fields["sent2"]] == [" ".join(answer) for answer in asked.answers]
+    assert [text for fields in sent for text in fields["sent2"]] == asked.answer_texts
     for fields in sent:
         assert fields["sent1"] == "who ?"
         assert 1 <= len(fields["sent2"]) <= BOUNDS.max_sentences
@@ -36,17 +43,17 @@ def test_requests_hold_every_answer_once_in_order_within_the_bounds(answers: lis
 
 @pytest.mark.parametrize(("candidates", "expected"), [(128, 1), (129, 2), (256, 2)])
 def test_candidates_within_the_bounds_go_into_as_few_requests_as_possible(candidates: int, expected: int) -> None:
-    asked = Question("1", ["who", "?"], [["an", "answer"]] * candidates, [0] * candidates)
+    asked = question(["an answer"] * candidates)
     assert len(list(requests(asked, Settings(max_sentences=128)))) == expected
 
 
-def test_a_sentence_too_long_to_be_served_is_cut_to_words_that_the_service_reads_as_they_are() -> None:
-    answer = tokenize("He didn't say \"no\" (not in the u.s., at 3:30 p.m.) to Dr. Smith's friends' plan... " * 40)
-    whole = Question("1", ["who", "?"], [answer, ["short"]], [0, 1])
-    (kept,) = cut([whole], BOUNDS.max_words)
-    assert len(kept.answers[0]) == BOUNDS.max_words
-    assert kept.answers[1] == ["short"]
-    assert tokenize(" ".join(kept.answers[0])) == kept.answers[0]
+def test_a_sentence_is_cut_to_the_words_that_the_service_takes_of_its_text() -> None:
+    text = "He didn't say \"no\" (not in the u.s., at 3:30 p.m.) to Dr. Smith's friends' plan... " * 40
+    tokenizer = Tokenizer(max_words=100)
+    (kept,) = cut([question([text, "short"])], tokenizer)
+    served = predict.read({"sent1": "who", "sent2": [text, "short"]}, tokenizer, BOUNDS)
+    assert kept.answers == served.sentences[1:]
+    assert served.truncated == [False, True, False]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from botocore.stub import Stubber
 from tests.conftest import ROOT
 from toolkit.cli import CommandError
 from toolkit.deployment import template, update
+from toolkit.deployment.concurrency import shortage
 from toolkit.deployment.deployed import Stack, first_failure
 from toolkit.deployment.ministack_fixes import VERSION, check_version
 from utils import deploy
@@ -106,6 +107,35 @@ def test_the_release_differs_when_a_parameter_does() -> None:
 
     assert release({}) == release({"Memory": "1769"})
     assert len({release({"Memory": memory}) for memory in ("1769", "1770")} | {release({"SmCnnTable": "mine"})}) == 3
+
+
+@pytest.mark.parametrize(
+    ("unreserved", "reserved", "concurrency", "reserves"),
+    [
+        (1000, {}, "20", True),
+        (140, {}, "20", True),
+        (139, {}, "20", False),
+        (10, {}, "20", False),  # a new account
+        (10, {}, "0", True),
+        (120, {"sm": 20}, "20", True),  # what a function has is its own
+    ],
+)
+def test_concurrency_is_reserved_where_the_account_has_it(
+    unreserved: int, reserved: dict[str, int], concurrency: str, reserves: bool
+) -> None:
+    client = boto3.client("lambda")
+    values = template.parameter_values(template.read(), {}, {"Concurrency": concurrency})
+    limit = {"ConcurrentExecutions": unreserved + sum(reserved.values()), "UnreservedConcurrentExecutions": unreserved}
+    with Stubber(client) as stub:
+        stub.add_response("get_account_settings", {"AccountLimit": limit})
+        for function, number in reserved.items():
+            answer = {"ReservedConcurrentExecutions": number}
+            stub.add_response("get_function_concurrency", answer, {"FunctionName": function})
+        why = shortage(client, list(reserved), values)
+    assert bool(why) is not reserves
+    content = template.read()
+    template.fill(content, {}, values, {}, reserves=not why)
+    assert ("ReservedConcurrentExecutions" in content["Globals"]["Function"]) is reserves
 
 
 def test_a_model_without_a_package_is_in_the_template_without_its_code() -> None:

@@ -12,7 +12,8 @@ import pytest
 import kim_cnn.predict
 import sm_cnn.predict
 from inference.model_file import Inputs, Model, ModelFileError
-from kim_cnn.dataset import read_sentences
+from inference.tokenizer import tokenize
+from kim_cnn.dataset import read_sst, to_sentences
 from sm_cnn.dataset import read_questions
 from sm_cnn.evaluate import scores
 from tests.conftest import ROOT
@@ -58,9 +59,12 @@ def test_it_answers_as_pytorch_does(
     tmp_path: Path, architecture: str, config: dict[str, Any], overlap: dict[str, Any] | None
 ) -> None:
     source = tmp_path / "m.model"
-    write_model(source, architecture, config, PREDICT[architecture].build(config).state_dict(), overlap)
+    weights = PREDICT[architecture].build(config).state_dict()
+    card = {"title": "t", "description": "d", "samples": [{"input": "é"}]}
+    write_model(source, architecture, config, weights, overlap, {"request": {}, "logits": []}, card)
     torch_model, onnx_model = pair(tmp_path, architecture, source)
     assert (onnx_model.config, onnx_model.overlap) == (config, overlap)
+    assert (onnx_model.check, onnx_model.card) == ({"request": {}, "logits": []}, card)
     random = np.random.default_rng(0)
     for count in (1, 2, 128):
         for time in (1, 2, 30, 256):
@@ -105,7 +109,8 @@ def data() -> Path:
 
 def test_every_dev_sentence_gets_the_same_class(tmp_path: Path, data: Path) -> None:
     torch_model, onnx_model = pair(tmp_path, "kim_cnn", ROOT / "kim_cnn.model")
-    dev = read_sentences(next((data / "sst").glob("*fine*dev*")), len(torch_model.config["labels"]))
+    rows = read_sst(next((data / "sst").glob("*fine*dev*")))
+    dev = to_sentences(rows, torch_model.config["labels"], tokenize)
     vectors = load_vectors(data / "vectors/glove.6B.50d.subset.bin.gz", {word for row in dev for word in row.words})
     words = [sentence.words for sentence in dev]
     batches = kim_cnn.predict.batches(torch_model, words, vectors)

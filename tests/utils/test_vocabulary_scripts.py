@@ -19,11 +19,13 @@ import pytest
 from gensim.models import KeyedVectors
 from gensim.models.fasttext import load_facebook_vectors
 from gensim.test.utils import datapath
-from hypothesis import given
-from hypothesis import strategies as st
 
+import kim_cnn.predict
+import sm_cnn.predict
+from inference.model_file import ModelFileError
 from inference.tokenizer import tokenize
 from toolkit.cli import CommandError, read_wordlist
+from toolkit.training.model_writer import write_model
 from toolkit.vectors.file import VectorFileError, read_vectors
 from utils import generate_vocab, get_most_frequent_words, word2vec_bin_to_txt
 
@@ -56,6 +58,60 @@ def test_a_vocabulary_is_whole_or_not_there(vector_file: Write, tmp_path: Path) 
     with pytest.raises(CommandError, match=r"bad\.toks, line 2: not UTF-8"):
         generate_vocab.main([str(vector_file("a b")), str(bad), str(tmp_path / "vocab.txt")])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.toks", "vectors.txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "options", "words"),
+    [
+        ("a.csv", ["label,text", 'x,"one\ntwo, ""three"""', "x,four"], [], "'' , `` four one three two"),
+        ("a.TSV", ["text\tlabel", "one, two\tx"], [], ", one two"),
+        ("a.jsonl", ['{"text": "one", "label": 1}', '{"text": "two"}'], [], "one two"),
+        ("a.csv", ["question,answer", "who?,me"], ["--text-column", "question", "--text-column", "answer"], "? me who"),
+        ("a.txt", ["question,answer", "who?,me"], ["--text-column", "answer"], "me"),
+        ("a.txt", ["text,label", "one,x"], [], ", label one text x"),
+    ],
+)
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_a_vocabulary_of_columns(
+    tmp_path: Path, name: str, lines: list[str], options: list[str], words: str, compress: Any
+) -> None:
+    path = tmp_path / (name + (".gz" if compress is gzip.compress else ""))
+    path.write_bytes(compress("".join(f"{line}\n" for line in lines).encode()))
+    generate_vocab.main([str(path), *options, str(tmp_path / "vocab.txt")])
+    assert (tmp_path / "vocab.txt").read_text().split() == words.split()
+
+
+def test_a_table_without_the_column_is_refused(vector_file: Write, tmp_path: Path) -> None:
+    path = vector_file("question,answer", "who,me", name="qa.csv")
+    with pytest.raises(CommandError, match=r"qa\.csv, line 1: no column 'text' \(there are: 'question', 'answer'\)"):
+        generate_vocab.main([str(path), str(tmp_path / "vocab.txt")])
+
+
+def test_a_column_of_stdin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"body": "b a"}\n')))
+    generate_vocab.main(["-", "--text-column", "body", str(tmp_path / "vocab.txt")])
+    assert (tmp_path / "vocab.txt").read_text() == "a\nb\n"
+
+
+@pytest.mark.parametrize("architecture", ["kim_cnn", "sm_cnn"])
+def test_a_vocabulary_is_split_as_a_model_splits(vector_file: Write, tmp_path: Path, architecture: str) -> None:
+    config = {
+        "dim": 2,
+        "channels": 1,
+        "filters": 1,
+        "width": 5,
+        "features": False,
+        "dropout": 0.5,
+        "labels": ["a", "b"],
+    }
+    config["tokenizer"] = {"case_marks": True, "placeholders": True}
+    predict = {"kim_cnn": kim_cnn.predict, "sm_cnn": sm_cnn.predict}[architecture]
+    write_model(tmp_path / "a.model", architecture, config, predict.build(config).state_dict())
+    text = vector_file("See http://x.org", name="a.txt")
+    generate_vocab.main([str(text), "--model", str(tmp_path / "a.model"), str(tmp_path / "vocab.txt")])
+    assert (tmp_path / "vocab.txt").read_text() == "<cap>\n<url>\nsee\n"
+    with pytest.raises(ModelFileError, match=r"a\.txt: not a model file"):
+        generate_vocab.main([str(text), "--model", str(text), str(tmp_path / "vocab.txt")])
 
 
 def test_an_output_that_is_no_vocabulary_is_not_overwritten(vector_file: Write, tmp_path: Path) -> None:
@@ -128,7 +184,7 @@ def test_a_compressed_frequency_list(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"the,5\n\xff\xfe\n", "line 2: not UTF-8"), (b"a" * 200_000, "line 1: not CSV")]
+    ("content", "message"), [(b"the,5\n\xff\xfe\n", "line 2: not UTF-8"), (b"a" * (1 << 25), "line 1: not CSV")]
 )
 def test_a_frequency_list_that_is_no_text_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "freq.csv"
@@ -245,12 +301,6 @@ def test_a_cut_file_leaves_no_output(tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert re.fullmatch(r"word2vec_bin_to_txt\.py: .*cut\.bin: ends within word 2 .*\n", ran.stderr)
     assert [path.name for path in tmp_path.iterdir()] == ["cut.bin"]
-
-
-@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=30))
-def test_numbers_are_spelled_so_that_they_come_back(values: list[float]) -> None:
-    vector = np.array(values, np.float32)
-    assert np.array(word2vec_bin_to_txt.to_text(vector).split(" "), np.float32).tobytes() == vector.tobytes()
 
 
 def test_the_committed_sample_has_the_words_of_the_demo() -> None:

@@ -10,7 +10,8 @@ from samtranslator.yaml_helper import yaml_parse
 from toolkit.cli import CommandError
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_OF_FUNCTIONS = {"LogRetention", "Page", "Throttle"}  # parameters whose values no version of a function has
+# Parameters whose values no version of a function has
+NOT_OF_FUNCTIONS = {"Auth", "Concurrency", "JwtAudience", "JwtIssuer", "LogRetention", "Page", "Throttle"}
 MODELS = {"sm_cnn": "SmCnn", "kim_cnn": "KimCnn"}  # part of the names of its resources and parameters
 
 
@@ -29,14 +30,19 @@ def parameter_values(template: dict[str, Any], kept: dict[str, str], given: dict
     if unknown := given.keys() - defaults.keys():
         raise CommandError(f"no parameter {min(unknown)}; template.yaml has {', '.join(defaults)}")
     values = {name: {**kept, **given}.get(name, default) for name, default in defaults.items()}
-    if not any(values[f"Deploy{prefix}"] == "true" for prefix in MODELS.values()):
+    if not deployed_models(values):
         raise CommandError("neither model is to be deployed; utils/deploy.py down removes the stack")
     return values
 
 
 def tables(values: dict[str, str]) -> set[str]:
     """Return the names of the tables that the models to be deployed read."""
-    return {values[f"{prefix}Table"] for prefix in MODELS.values() if values[f"Deploy{prefix}"] == "true"}
+    return {values[f"{MODELS[model]}Table"] for model in deployed_models(values)}
+
+
+def deployed_models(values: dict[str, str]) -> list[str]:
+    """Return the models to be deployed."""
+    return [model for model, prefix in MODELS.items() if values[f"Deploy{prefix}"] == "true"]
 
 
 def release(values: dict[str, str]) -> str:
@@ -46,16 +52,24 @@ def release(values: dict[str, str]) -> str:
 
 
 def fill(
-    template: dict[str, Any], packages: dict[str, str], values: dict[str, str], kept_tables: dict[str, set[str]]
+    template: dict[str, Any],
+    packages: dict[str, str],
+    values: dict[str, str],
+    kept_tables: dict[str, set[str]],
+    reserves: bool = True,
 ) -> None:
     """Write into the template what it can't say by itself, so that it is what is sent to CloudFormation.
 
-    That is the packages (model: path or S3 URI), the tables that the deployed versions of a model read, and a release.
+    That is the packages (model: path or S3 URI), the tables that the deployed versions of a model read, whether the
+    account has the concurrency to reserve, and a release.
     SAM publishes a new version when the text of a function's properties changes, not when just the value of a
     parameter does that the text refers to.
     """
     resources = template["Resources"]
-    template["Globals"]["Function"]["Environment"]["Variables"]["RELEASE"] = release(values)
+    functions = template["Globals"]["Function"]
+    functions["Environment"]["Variables"]["RELEASE"] = release(values)
+    if not reserves:
+        del functions["ReservedConcurrentExecutions"]
     for model, prefix in MODELS.items():
         function = resources[f"{prefix}Function"]["Properties"]
         del function["AutoPublishCodeSha256"], function["CodeUri"]

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 
 from toolkit.cli import CommandError, log
-from toolkit.deployment import deployed, template, versions
+from toolkit.deployment import concurrency, deployed, template, versions
 from toolkit.deployment.deployed import Stack
 from toolkit.deployment.sam import Sam
 
@@ -64,7 +64,10 @@ def update(
     functions = deployed.functions(client, sam.stack) if stack else {}
     live = {model: versions.named(lambdas, function) for model, function in functions.items()}
     tables = {model: versions.tables(lambdas, function) for model, function in functions.items()}
-    template.fill(content, packages, values, tables)
+    shortage = concurrency.shortage(lambdas, list(functions.values()), values)
+    if shortage:
+        log(shortage)
+    template.fill(content, packages, values, tables, reserves=not shortage)
     tags = (stack.tags if stack else {}) | tags
     seen = deployed.newest_event(client, sam.stack)
     done = sam.deploy(content, values, tags)

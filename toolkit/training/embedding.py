@@ -1,6 +1,7 @@
 """Word vectors in training: given ones, trained ones or both, and the trained ones written to a file."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.cli import open_output
-from toolkit.vectors.file import load_vectors, read_vectors
+from toolkit.vectors.file import Record, VectorFile, load_vectors
 
 UNKNOWN = 0  # the index of every unknown word and of the padding
 RANDOM_BOUND = 0.25  # words without a vector begin uniform in ± this, as in Kim's code
@@ -35,6 +36,7 @@ class TrainableEmbedding(nn.Module):
         if given:
             vectors[1 : len(given) + 1] = torch.from_numpy(np.stack(list(given.values())))
         self.mode, self.dim, self.channels = mode, dim, 2 if mode == "multichannel" else 1
+        self.unseen: dict[str, np.ndarray] = {}  # vectors (channels × dim,) of words that only a test set has
         self.variance = vectors.var().item()  # of a component, before any is trained
         self.fixed: Tensor | None
         self.register_buffer("fixed", vectors.clone() if mode in ("static", "multichannel") else None)
@@ -43,15 +45,22 @@ class TrainableEmbedding(nn.Module):
             self.tuned = nn.Embedding.from_pretrained(vectors, freeze=False, padding_idx=UNKNOWN, sparse=True)
 
     @classmethod
-    def load(cls, mode: str, path: Path | None, dim: int, train: set[str], dev: set[str]) -> "TrainableEmbedding":
-        """Make the embedding of the words of both sets from the vector file at `path`.
+    def load(
+        cls, mode: str, paths: Sequence[Path], dim: int, train: set[str], dev: set[str], test: Set[str] = frozenset()
+    ) -> "TrainableEmbedding":
+        """Make the embedding of the words of all sets from the vector files at `paths`, side by side.
 
         Without a file (mode rand) vectors have `dim` dimensions. Raises VectorFileError for a file without the words.
         """
-        given = load_vectors(path, train | dev) if path else {}
+        found = load_side_by_side(paths, train | dev | test)
+        given = {word: vector for word, vector in found.items() if word in train or word in dev}
         if given:
             dim = len(next(iter(given.values())))
-        return cls(mode, sorted(train), given, dim)
+        embedding = cls(mode, sorted(train), given, dim)
+        embedding.unseen = {
+            word: np.tile(vector, embedding.channels) for word, vector in found.items() if word not in embedding.index
+        }
+        return embedding
 
     def optimizers(self, learning_rate: float) -> list[torch.optim.Optimizer]:
         """Return the optimizer of trained vectors, which moves only those of the batch; none for mode static.
@@ -80,23 +89,67 @@ class TrainableEmbedding(nn.Module):
         if self.tuned is not None:
             channels.append(self.tuned.weight.detach())
         rows = torch.cat(channels, 1).cpu().numpy()
-        return {word: rows[row] for word, row in self.index.items()}
+        return {word: rows[row] for word, row in self.index.items()} | self.unseen
 
 
-def export_vectors(path: Path, vectors: Mapping[str, np.ndarray], channels: int, source: Path | None) -> None:
-    """Write `vectors` as word2vec text, and after them all other words of `source`, the file they began as.
+def load_side_by_side(paths: Sequence[Path], words: Iterable[str]) -> dict[str, np.ndarray]:
+    """Return the vectors of `words`, float32 (the files' dimensions in all,), as the files at `paths` have them.
 
-    A word that training did not see keeps its vector, in each of the channels.
+    A word that only some files have is zero in the place of the others.
     """
+    words = set(words)
+    sets = [load_vectors(path, words) for path in paths]
+    zeros = [np.zeros_like(next(iter(vectors.values()))) for vectors in sets]
+    known = dict.fromkeys(word for vectors in sets for word in vectors)
+    return {
+        word: np.concatenate([vectors.get(word, zero) for vectors, zero in zip(sets, zeros, strict=True)])
+        for word in known
+    }
 
-    def others() -> Iterator[tuple[str, np.ndarray]]:
-        if source is not None:
-            for word, vector in read_vectors(source):
-                if word not in vectors:
-                    yield word, np.tile(vector, channels)
 
-    count = len(vectors) + sum(1 for _ in others())
+def export_vectors(path: Path, vectors: Mapping[str, np.ndarray], channels: int, sources: Sequence[Path]) -> None:
+    """Write `vectors` as word2vec text, and after them all other words of `sources`, the files they began as.
+
+    A word that training did not see keeps its vector, in each of the channels. Of several sources all but the first
+    are held in memory.
+    """
+    count = len(vectors) + sum(1 for _ in _other_lines(vectors, channels, sources))
     with open_output(path) as lines:
         lines.write(f"{count} {len(next(iter(vectors.values())))}\n")
-        for part in (vectors.items(), others()):
-            lines.writelines(f"{word} {' '.join(map(str, vector))}\n" for word, vector in part)
+        lines.writelines(f"{word} {_text(vector)}\n" for word, vector in vectors.items())
+        lines.writelines(_other_lines(vectors, channels, sources))
+
+
+def _other_lines(trained: Container[str], channels: int, sources: Sequence[Path]) -> Iterator[str]:
+    """Yield the lines of the words of `sources` that are not in `trained`.
+
+    Numbers are copied as they stand in a text file: parsing and printing those of 400,000 words takes half a minute.
+    """
+    files = [VectorFile(source) for source in sources]
+    zeros = [" ".join(["0"] * file.dim) for file in files]
+    beside: list[dict[str, str]] = []  # of each file after the first
+    for file in files[1:]:
+        beside.append({})
+        for record in file.records():
+            beside[-1].setdefault(file.word(record), _numbers(file, record))
+    for file in files[:1]:
+        for record in file.records():
+            word = file.word(record)
+            if word not in trained:
+                numbers = [
+                    _numbers(file, record),
+                    *(table.pop(word, zero) for table, zero in zip(beside, zeros[1:], strict=True)),
+                ]
+                yield f"{word} {' '.join(numbers * channels)}\n"
+    for word in dict.fromkeys(itertools.chain(*beside)):
+        if word not in trained:
+            numbers = [zeros[0], *(table.get(word, zero) for table, zero in zip(beside, zeros[1:], strict=True))]
+            yield f"{word} {' '.join(numbers * channels)}\n"
+
+
+def _numbers(file: VectorFile, record: Record) -> str:
+    return _text(file.vector(record)) if file.binary else record.values.decode(errors="replace")
+
+
+def _text(vector: np.ndarray) -> str:
+    return " ".join(map(str, vector))

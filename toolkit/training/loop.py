@@ -60,10 +60,12 @@ class BestState:
         """Begin without a score."""
         self.modules, self.score, self.state = modules, -math.inf, dict[str, Any]()
 
-    def offer(self, score: float) -> None:
-        """Keep the modules' present state if `score` is the best so far; of equal ones the first is kept."""
-        if score > self.score:
-            self.score, self.state = score, copy.deepcopy(self.modules.state_dict())
+    def offer(self, score: float) -> bool:
+        """Keep the present state if `score` is the best so far, of equal ones the first; return whether it is."""
+        if score <= self.score:
+            return False
+        self.score, self.state = score, copy.deepcopy(self.modules.state_dict())
+        return True
 
     def restore(self) -> None:
         """Give the modules their best state back."""
@@ -82,15 +84,17 @@ def fit(
     checks: int,
     averaged: bool,
     quiet: bool,
+    patience: int | None = None,
 ) -> bool:
     """Train `modules`, then restore the state with the best `dev_score`.
 
     `loss` returns that of some rows (int64) of the training data, whose sentences have `lengths`; a `batch` has up to
     that many. The dev score is taken `checks` times in each epoch, of the average of the parameters if `averaged`.
+    After `patience` epochs without a better one training ends; None: after all of them.
     Returns whether Ctrl-C ended the training early, with the best state so far; before the first score it is a
     KeyboardInterrupt still.
     """
-    best, interrupted = BestState(modules), False
+    best, best_epoch, interrupted = BestState(modules), 0, False
     average = ParameterAverage(modules.parameters()) if averaged else None
     steps = math.ceil(len(lengths) / batch)
     checked_after = {steps * number // checks for number in range(1, checks + 1)}
@@ -108,12 +112,15 @@ def fit(
                         modules.eval()
                         with average.applied() if average else contextlib.nullcontext():
                             scores.append(dev_score())
-                            best.offer(scores[-1])
+                            if best.offer(scores[-1]):
+                                best_epoch = epoch
                         modules.train()
                         progress.set_postfix_str(f"dev {scores[-1]:.4f}, best {best.score:.4f}")
                 if not quiet:
                     line = " ".join(f"{score:.4f}" for score in scores)
                     progress.write(f"epoch {epoch}  loss {total / steps:.4f}  dev {line}")
+                if patience is not None and epoch - best_epoch >= patience:
+                    break
         except KeyboardInterrupt:
             if not best.state:
                 raise

@@ -9,12 +9,13 @@ import urllib3
 from tqdm import tqdm
 
 from inference.settings import Settings
+from inference.tokenizer import CASE_MARKS, PLACEHOLDERS, tokenize
 from toolkit.cli import CommandError
 
 CONCURRENCY = 8
 TIMEOUT = 60  # seconds, longer than API Gateway waits for a function
 RETRY_STATUSES = (429, 502, 503, 504)  # throttled, or the function did not answer
-RETRIES = 8  # with waits of 0, 0.4, 0.8 … 25.6 seconds before them, 51 in all
+RETRIES = 8  # with waits of 0, 0.4, 0.8 … 25.6 seconds before them, 51 in all; a Retry-After takes their place
 BACKOFF = 0.2  # seconds; each wait from the second on is twice the one before
 CONNECTION_RETRIES = 2  # fewer: a wrong URL never connects
 
@@ -24,20 +25,26 @@ def body(fields: dict[str, Any]) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode()
 
 
-def split(texts: Iterable[str], other_bytes: int, settings: Settings) -> Iterator[list[str]]:
-    """Yield `texts` in lists that each fit a request: as few as the bounds on sentences and bytes allow.
+def split(texts: Iterable[str], fields: dict[str, Any], settings: Settings) -> Iterator[list[str]]:
+    """Yield `texts` in lists that each fit a request: as few as the bounds on texts, bytes and distinct words allow.
 
-    `other_bytes` is the size of the request's body with an empty list.
+    `fields` are those of the request: an empty list for the texts, strings for the others.
     """
+    other_bytes = len(body(fields))
+    # The model's tokenizer may make each of these a word of its own.
+    most_words = settings.max_distinct_words - len(CASE_MARKS) - len(PLACEHOLDERS)
+    others = {word for text in fields.values() if isinstance(text, str) for word in tokenize(text)}
     group: list[str] = []
-    size = other_bytes
+    size, words = other_bytes, set(others)
     for text in texts:
-        more = len(json.dumps(text, ensure_ascii=False).encode()) + len(", ")
-        if group and (len(group) == settings.max_sentences or size + more > settings.max_body_bytes):
+        more, new = len(json.dumps(text, ensure_ascii=False).encode()) + len(", "), set(tokenize(text))
+        full = len(group) == settings.max_sentences or size + more > settings.max_body_bytes
+        if group and (full or len(words | new) > most_words):
             yield group
-            group, size = [], other_bytes
+            group, size, words = [], other_bytes, set(others)
         group.append(text)
         size += more
+        words |= new
     yield group
 
 

@@ -1,5 +1,6 @@
 """What a training gives: a model that is served from memory, and its files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,15 @@ class TrainedModel:
         return model_file.from_module(self.network, self.config, self.overlap)
 
     def write(
-        self, output: Path, check: dict[str, Any] | None, vectors: Path | None = None, source: Path | None = None
+        self,
+        output: Path,
+        check: dict[str, Any] | None,
+        card: dict[str, Any] | None = None,
+        vectors: Path | None = None,
+        sources: Sequence[Path] = (),
     ) -> None:
-        """Write the model file and, when `vectors` names a file for them, the vectors, which began as `source`."""
+        """Write the model file and, when `vectors` names a file for them, the vectors, which began as `sources`."""
         state = {name: value.cpu() for name, value in self.network.state_dict().items()}
-        write_model(output, self.architecture, self.config, state, self.overlap, check)
+        write_model(output, self.architecture, self.config, state, self.overlap, check, card)
         if vectors:
-            export_vectors(vectors, self.embedding.table(), self.embedding.channels, source)
+            export_vectors(vectors, self.embedding.table(), self.embedding.channels, sources)

@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 from tqdm import tqdm
 
+from inference.item_format import item
 from toolkit.cli import CommandError, log
 from toolkit.vectors import table as vector_table
 from toolkit.vectors.selection import Selection
@@ -51,8 +52,7 @@ def import_line(word: str, attribute: dict[str, Any]) -> bytes:
     """Return an item as a line of an import's source."""
     if "B" in attribute:
         attribute = {"B": base64.b64encode(attribute["B"]).decode()}
-    item = {"Item": {"word": {"S": word}, "vector": attribute}}
-    return json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return json.dumps({"Item": item(word, attribute)}, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def _prefix(table: str) -> str:
@@ -120,7 +120,6 @@ def send(s3: Any, bucket: str, prefix: str, selection: Selection, quiet: bool) -
 
 def _start(client: Any, table: str, bucket: str, prefix: str) -> str:
     answer = client.import_table(
-        ClientToken=prefix[-36:].strip("-/"),
         S3BucketSource={"S3Bucket": bucket, "S3KeyPrefix": prefix},
         InputFormat="DYNAMODB_JSON",
         InputCompressionType="GZIP",

@@ -1,9 +1,9 @@
 """Keep how far an upload came on this machine, so that the next run resumes there.
 
-One small file a table, in `$XDG_STATE_HOME/serverless-inference` (default `~/.local/state`). It holds a point before
-which every item is in the table, with all that the items depend on. A table that was deleted and created again is
-another table: DynamoDB gives it another id. Another file, format or word list is another upload, which replaces the
-progress of the one before, since it may overwrite that one's items.
+One small file a table, in `$XDG_STATE_HOME/serverless-inference` (default `~/.local/state`). It holds an offset of
+the file, before which every word is in the table, and what the items depend on. A table that was deleted and created
+again is another table: DynamoDB gives it another id. Another file, format or word list is another upload, which
+replaces the progress of the one before, since it may overwrite that one's items.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from toolkit.atomic_write import atomic_write
 from toolkit.cli import log
 
 
@@ -63,11 +64,10 @@ class Progress:
     def save(self, point: ResumePoint) -> None:
         """Keep `point`, atomically; a failure is logged, and costs only the progress."""
         state = {"upload": self._upload, "skip_bad_lines": self._skip_bad_lines, **point._asdict()}
-        temporary = self.path.with_suffix(f".{os.getpid()}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(state), encoding="utf-8")
-            temporary.replace(self.path)
+            with atomic_write(self.path) as file:
+                file.write(json.dumps(state).encode())
         except OSError as error:
             log(f"progress can't be kept: {error}")
 

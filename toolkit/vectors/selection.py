@@ -50,7 +50,7 @@ class Selection:
             if self._wants(record):
                 hashes.append(hash(record.word))
             self.end = record.end
-        ordered = np.sort(np.frombuffer(hashes, np.int64)) if hashes else np.empty(0, np.int64)
+        ordered = np.sort(np.frombuffer(hashes, np.int64))
         same_as_next = ordered[1:] == ordered[:-1]
         self.words = len(ordered) - int(same_as_next.sum())
         self._repeated = frozenset(ordered[1:][same_as_next].tolist())

@@ -16,13 +16,12 @@ import numpy as np
 from botocore.config import Config
 
 from inference.dynamodb import RefusedError, UnavailableError, complete
-from inference.item_format import KEY_BYTES
+from inference.item_format import KEY_BYTES, item, key
 from toolkit.cli import CommandError, log
 from toolkit.vectors.selection import Item
 
 BATCH_ITEMS = 25  # most items BatchWriteItem takes
 BATCH_BYTES = 15 << 20  # it takes 16 MB
-BATCH_KEYS = 100  # most keys BatchGetItem takes
 PARALLEL_CALLS = 8  # at 10 ms a call, 20,000 words a second; more threads only wait for one interpreter
 PENDING_BATCHES = 4 * PARALLEL_CALLS  # most that are read from the file before the first of them is written
 PATIENCE = 300.0  # seconds a batch is tried without any of it being done
@@ -141,7 +140,7 @@ def write(client: Any, table: str, items: Sequence[Item], pause: Pause = time.sl
         )
         return left
 
-    puts = [{"PutRequest": {"Item": {"word": {"S": word}, "vector": vector}}} for word, vector in items]
+    puts = [{"PutRequest": {"Item": item(word, vector)}} for word, vector in items]
     _complete(table, call, puts, pause)
 
 
@@ -154,12 +153,12 @@ def read(client: Any, table: str, words: Sequence[str], pause: Pause = time.slee
 
     def call(keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
         answer = client.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
-        for item in answer["Responses"].get(table, []):
-            found[item["word"]["S"]] = item.get("vector", {})
+        for each in answer["Responses"].get(table, []):
+            found[each["word"]["S"]] = each.get("vector", {})
         left: list[dict[str, Any]] = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
         return left
 
-    _complete(table, call, [{"word": {"S": word}} for word in words], pause)
+    _complete(table, call, [key(word) for word in words], pause)
     return found
 
 

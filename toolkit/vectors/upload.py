@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from inference.item_format import decode_vector
+from inference.item_format import BATCH_KEYS, decode_vector
 from toolkit.cli import CommandError, log
 from toolkit.vectors import prices
 from toolkit.vectors import table as vector_table
@@ -100,7 +100,7 @@ def verify(client: Any, table: str, selection: Selection, quiet: bool = False) -
         ]
 
     with tqdm(total=selection.words, desc="verifying", unit=" words", disable=quiet or None) as bar:
-        for batch, differences in vector_table.in_order(compare, batches(selection, vector_table.BATCH_KEYS)):
+        for batch, differences in vector_table.in_order(compare, batches(selection, BATCH_KEYS)):
             bar.update(len(batch.items))
             for difference in differences[: max(0, DIFFERENCES_SHOWN - different)]:
                 tqdm.write(f"table {table}: {difference}", sys.stderr)

@@ -42,15 +42,15 @@ def test_unknown_words_are_zero_in_every_mode_and_stay_so(mode: str) -> None:
 def test_only_the_vectors_of_both_sets_are_loaded(tmp_path: Path) -> None:
     path = tmp_path / "vectors.txt"
     path.write_text("a 1 2 3\nb 3 4 5\nc 5 6 7\n")
-    embedding = TrainableEmbedding.load("static", path, 50, {"a", "new"}, {"c"})
+    embedding = TrainableEmbedding.load("static", [path], 50, {"a", "new"}, {"c"})
     assert embedding.dim == 3  # the file's
     assert {word: vector.tolist() for word, vector in embedding.table().items()} == {"a": [1, 2, 3], "c": [5, 6, 7]}
     with pytest.raises(VectorFileError, match="none of the words"):
-        TrainableEmbedding.load("static", path, 50, {"new"}, set())
+        TrainableEmbedding.load("static", [path], 50, {"new"}, set())
 
 
 def test_random_vectors_have_the_dimensions_asked_for() -> None:
-    embedding = TrainableEmbedding.load("rand", None, 7, {"a", "b"}, {"dev-only"})
+    embedding = TrainableEmbedding.load("rand", [], 7, {"a", "b"}, {"dev-only"})
     assert {word: len(vector) for word, vector in embedding.table().items()} == {"a": 7, "b": 7}
 
 
@@ -83,9 +83,21 @@ def test_exported_vectors_read_back_exactly_with_all_other_words_of_the_source(
 ) -> None:
     folder = tmp_path_factory.mktemp("exported")
     (folder / "source.txt").write_text("a 1 2\nrare 0.1 -7e-12\n")
-    export_vectors(folder / "out.txt", {"a": vectors[0], "new": vectors[1]}, 2, folder / "source.txt")
+    export_vectors(folder / "out.txt", {"a": vectors[0], "new": vectors[1]}, 2, [folder / "source.txt"])
     assert (folder / "out.txt").read_text().startswith("3 4\n")
     found = dict(read_vectors(folder / "out.txt"))
     assert list(found) == ["a", "new", "rare"]
     np.testing.assert_array_equal([found["a"], found["new"]], vectors)
     np.testing.assert_array_equal(found["rare"], np.array([0.1, -7e-12, 0.1, -7e-12], np.float32))
+
+
+def test_side_by_side_a_word_that_one_file_lacks_is_zero_there_in_training_and_in_the_export(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("both 1 2\nfirst 3 4\nrare 5 6\n")
+    (tmp_path / "b.txt").write_text("second 7 8 9\nboth 1.5 2.5 3.5\nrare 1 1 1\n")
+    sources = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    embedding = TrainableEmbedding.load("non-static", sources, 50, {"both", "first"}, {"second"})
+    expected = {"both": [1, 2, 1.5, 2.5, 3.5], "first": [3, 4, 0, 0, 0], "second": [0, 0, 7, 8, 9]}
+    assert {word: vector.tolist() for word, vector in embedding.table().items()} == expected
+    export_vectors(tmp_path / "out.txt", {"both": np.ones(5, np.float32)}, 1, sources)
+    expected = {"both": [1] * 5, "first": [3, 4, 0, 0, 0], "rare": [5, 6, 1, 1, 1], "second": [0, 0, 7, 8, 9]}
+    assert {word: vector.tolist() for word, vector in read_vectors(tmp_path / "out.txt")} == expected

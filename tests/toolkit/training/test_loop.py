@@ -134,3 +134,14 @@ def test_the_average_is_that_of_the_last_quarter() -> None:
     with average.applied():
         assert 750 < parameter.item() < 875
     assert parameter.item() == 1000
+
+
+def test_training_ends_after_as_many_epochs_without_a_better_score_as_patience_says() -> None:
+    module, scores = Counter(), iter([0.1, 0.2, 0.3, 0.3, 0.2, 0.3, 0.9])
+    optimizers = [torch.optim.SGD(module.parameters(), 1.0)]
+    fit(
+        module, module.loss, lambda: next(scores), lengths=torch.ones(4), batch=4, optimizers=optimizers, epochs=10,
+        checks=1, averaged=False, quiet=True, patience=3,
+    )  # fmt: skip
+    assert next(scores) == 0.9
+    assert module.steps.item() == 3

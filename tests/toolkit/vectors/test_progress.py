@@ -1,5 +1,6 @@
 """Where an upload resumes, and what is kept for it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,18 @@ def test_what_is_saved_is_loaded_by_the_same_upload_only(state_folder: Path, wan
     Progress("table", "float32", wanted, False).forget()
     assert Progress("table", "float32", wanted, False).load() is None
     Progress("table", "float32", wanted, False).forget()  # nothing there
+
+
+def test_progress_that_an_earlier_version_of_the_project_kept_is_found(state_folder: Path) -> None:
+    state_folder.mkdir(parents=True)
+    kept = {
+        "upload": {"format": "float16", "wordlist": "7e18f737311b2dc3b2f269dd78396b0351f14fb66efa879f768cb23181883c78"},
+        "skip_bad_lines": False,
+        "offset": 50,
+        "checksum": 7,
+    }
+    (state_folder / "440a19c3b5504a182f4fd2d9fac2fb30.json").write_text(json.dumps(kept))
+    assert Progress("a table's id", "float16", ["b", "a"], False).load() == HALF
 
 
 def test_without_skipping_what_was_written_with_skipped_lines_starts_over() -> None:

@@ -1,5 +1,7 @@
 """Which words of a file are written, what is counted, and the points in it where an upload can resume."""
 
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +36,37 @@ def test_counts_the_words_before_an_offset(
         point, before = selection.at(offset)
         assert (point.offset, before) == (min(offset, 36), count)
     assert selection.at(7)[0].offset == 12  # the end of that word
+
+
+@pytest.mark.parametrize(
+    ("terminal", "quiet", "shown"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_the_survey_shows_how_far_it_is_on_a_terminal_and_leaves_nothing_behind(
+    vector_file: Write, terminal: bool, quiet: bool, shown: bool, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    Selection(VectorFile(vector_file("3 2", "a 1 1", "b 2 2", "c 3 3")), "float32").survey(quiet)
+    output = capsys.readouterr().err
+    assert bool(output) == shown
+    if shown:
+        assert re.search(r"\rreading: .*0/3 .*\? words/s\]", output)
+        assert output.endswith(" \r")  # the line is blank again
+
+
+def test_the_survey_shows_its_progress_unless_told_not_to(
+    vector_file: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    Selection(VectorFile(vector_file("a 1 1")), "float32").survey()
+    assert "reading: " in capsys.readouterr().err
+
+
+def test_before_a_survey_and_a_reading_there_are_no_words_and_the_point_is_the_beginning(vector_file: Write) -> None:
+    header = "2 2"
+    selection = Selection(VectorFile(vector_file(header, "a 1 1", "b 2 2")), "float32")
+    start = len(header) + 1
+    assert (selection.words, selection.end, selection.point.offset) == (0, start, start)
 
 
 def test_points_are_those_of_the_file_and_change_with_it(vector_file: Write) -> None:
