@@ -40,7 +40,7 @@ serve: .venv/installed
 	@KIM_CNN='$(KIM_CNN)' SM_CNN='$(SM_CNN)' VECTORS='$(VECTORS)' $(RUN_LOCALLY) utils/demo.sh --stay
 
 test: .venv/installed
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-faults: .venv/installed
 	FAULTS=full $(BIN)/pytest tests/faults tests/aws_account

@@ -35,7 +35,7 @@ class VectorsOf2018:
         """Read `table`."""
         self.client, self.table, self.length = boto3.client("dynamodb"), table, length
 
-    def lookup(self, words: Iterable[str], deadline: float) -> dict[str, np.ndarray]:
+    def lookup(self, words: Iterable[str], deadline: float, *_: Any) -> dict[str, np.ndarray]:
         """Return the vector of each distinct word."""
         sequence = list(words)
         keys = [{"word": {"S": word}} for word in dict.fromkeys(sequence)]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from inference import log_line
 from inference.fields import RequestError, json_type, too_large
 from inference.settings import Settings
 from inference.word_vectors import VectorsError, VectorsUnavailableError
@@ -19,27 +20,34 @@ METHODS = "GET, OPTIONS, POST"
 
 logger = logging.getLogger("inference")
 
-Answer = Callable[[dict[str, Any], float], dict[str, Any]]
+Facts = dict[str, Any]  # what the log gets to know of a request
+Answer = Callable[[dict[str, Any], float, Facts], dict[str, Any]]
+Health = Callable[[float], dict[str, Any]]
 Handler = Callable[[Any, Any], dict[str, Any]]
 
 
-def http_handler(answer: Answer, settings: Settings, about: dict[str, Any] | None = None) -> Handler:
-    """Make a Lambda handler of `answer`, a function from a request's fields and a deadline to an answer's fields.
+def http_handler(
+    answer: Answer, settings: Settings, about: dict[str, Any] | None = None, health: Health | None = None
+) -> Handler:
+    """Make a Lambda handler of `answer`: from a request's fields and a deadline to an answer's fields.
 
-    The deadline is in seconds of `time.monotonic()`. GET is answered with `about`, what the model is. The handler
-    never raises: a RequestError goes to the caller, throttled or unreachable word vectors are a 503, anything else is
-    logged and a 500.
+    `answer` notes what it did for the log. The deadline is in seconds of `time.monotonic()`. GET is answered with
+    `about`, what the model is, or below it, at …/health, with what `health` returns by a deadline. The handler never
+    raises: a RequestError goes to the caller, throttled or unreachable word vectors are a 503, anything else is logged
+    and a 500. Each event gets a line in the log, whatever it is.
     """
 
-    def handler(event: Any, context: Any) -> dict[str, Any]:
-        started = time.monotonic()
+    def respond(event: Any, context: Any, facts: Facts) -> dict[str, Any]:
         try:
+            deadline = time.monotonic() + _patience(context)
             method = _method(event)
             if method == "OPTIONS":
                 return _response(204, None, settings)
+            if method == "GET" and health is not None and _path(event).endswith("/health"):
+                return _response(200, health(deadline), settings)
             if method == "GET" and about is not None:
                 return _response(200, about, settings)
-            return _response(200, answer(_fields(event, settings), started + _patience(context)), settings)
+            return _response(200, answer(_fields(event, settings), deadline, facts), settings)
         except RequestError as error:
             return _response(error.status, {"error": str(error)}, settings, error.headers)
         except VectorsUnavailableError as error:
@@ -52,7 +60,53 @@ def http_handler(answer: Answer, settings: Settings, about: dict[str, Any] | Non
             logger.exception("request failed")
         return _response(500, {"error": "the request failed inside the service; its log says why"}, settings)
 
+    cold = True
+
+    def handler(event: Any, context: Any) -> dict[str, Any]:
+        nonlocal cold
+        started = time.perf_counter()
+        facts: Facts = {
+            "request": getattr(context, "aws_request_id", None),
+            "api_request": _api_request(event),
+            "event": _kind(event),
+            "cold": cold,
+            "table": settings.table,
+        }
+        cold = False
+        response = respond(event, context, facts)
+        facts["status"] = response["statusCode"]
+        facts["bytes_in"], facts["bytes_out"] = _body_length(event), len(response["body"])
+        facts["seconds"] = round(time.perf_counter() - started, 6)
+        log_line.write(facts, context, settings)
+        return response
+
     return handler
+
+
+def _is_http(event: Any) -> bool:
+    return isinstance(event, dict) and ("requestContext" in event or "httpMethod" in event)
+
+
+def _kind(event: Any) -> str:
+    """Return where an event comes from, or what it is when it is not even an object."""
+    return "http" if _is_http(event) else "direct" if isinstance(event, dict) else json_type(event)
+
+
+def _api_request(event: Any) -> str | None:
+    """Return API Gateway's id of the request, which its access log has as well."""
+    context = event.get("requestContext") if isinstance(event, dict) else None
+    found = context.get("requestId") if isinstance(context, dict) else None
+    return found[:64] if isinstance(found, str) else None
+
+
+def _body_length(event: Any) -> int:
+    body = event.get("body") if isinstance(event, dict) else None
+    return len(body) if isinstance(body, str) else 0
+
+
+def _path(event: Any) -> str:
+    path = event.get("rawPath", event.get("path"))
+    return path if isinstance(path, str) else ""
 
 
 def _method(event: Any) -> str:
@@ -71,7 +125,7 @@ def _fields(event: Any, settings: Settings) -> dict[str, Any]:
         raise RequestError(405, f"method {method[:10]} is not served; use POST", {"Allow": METHODS})
     if not isinstance(event, dict):
         raise RequestError(400, f"the event is {json_type(event)}; send a JSON object")
-    if "body" not in event and "requestContext" not in event and "httpMethod" not in event:
+    if "body" not in event and not _is_http(event):
         return event
     body = event.get("body")
     if isinstance(body, dict):  # a direct invocation that did not encode its body

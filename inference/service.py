@@ -1,6 +1,7 @@
 """A loaded model with its word vectors: from a request's fields to the answer's, with the seconds each part took."""
 
 import gc
+import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from inference.fields import Request, distinct_words
 from inference.model_file import Batch, Model
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
-from inference.word_vectors import WordVectors
+from inference.word_vectors import Reading, VectorsError, WordVectors
 
 ROOT = Path(__file__).parents[1]  # of the package or the checkout, where the handlers and the model files are
 
@@ -55,18 +56,30 @@ class Service:
     """A model and its word vectors, ready to answer."""
 
     def __init__(
-        self, predict: Predict, model: Model, vectors: WordVectors, settings: Settings, load_seconds: float = 0.0
+        self,
+        predict: Predict,
+        model: Model,
+        vectors: WordVectors,
+        settings: Settings,
+        load_seconds: float = 0.0,
+        digest: str = "",
     ):
-        """Answer with `model` and `vectors`; the first answer counts the `load_seconds` it took to load them."""
+        """Answer with `model` and `vectors`; the first answer counts the `load_seconds` it took to load them.
+
+        `digest` names the model file in the log.
+        """
         self.predict, self.model, self.vectors, self.settings = predict, model, vectors, settings
         self.tokenizer = Tokenizer.from_config(model.config, settings.max_words)
+        self.digest = digest
         self._load_seconds = load_seconds
 
     @classmethod
     def load(cls, predict: Predict, settings: Settings) -> "Service":
         """Load the model file and make the client that the settings ask for."""
         started = time.perf_counter()
-        model = predict.load(settings.model_path or model_file.find(ROOT, predict.ARCHITECTURE))
+        path = settings.model_path or model_file.find(ROOT, predict.ARCHITECTURE)
+        model = predict.load(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
         vectors = WordVectors(
             dynamodb.read_client,
             settings.table,
@@ -75,35 +88,57 @@ class Service:
             settings.known_word_seconds,
             settings.unknown_word_seconds,
         )
-        return cls(predict, model, vectors, settings, time.perf_counter() - started)
+        return cls(predict, model, vectors, settings, time.perf_counter() - started, digest)
 
     def about(self) -> dict[str, Any]:
         """Return what the model is: its architecture, its labels if it has some, and its card."""
         labels = {name: value for name, value in self.model.config.items() if name == "labels"}
         return {"model": self.predict.ARCHITECTURE, **labels, **(self.model.card or {})}
 
-    def answer(self, fields: dict[str, Any], deadline: float) -> dict[str, Any]:
+    def health(self, deadline: float) -> dict[str, Any]:
+        """Read a word that the model's check has, past the cache; return what serves. Raises VectorsError."""
+        fields = self.model.check["request"] if self.model.check else self.predict.EXAMPLE
+        word = self.predict.read(fields, self.tokenizer, self.settings).sentences[0][0]
+        if self.vectors.read(word, deadline) is None:
+            raise VectorsError(f"table {self.vectors.table} does not have the word {word!r} of the model's check")
+        return {"model": self.predict.ARCHITECTURE, "digest": self.digest, "table": self.vectors.table}
+
+    def answer(self, fields: dict[str, Any], deadline: float, facts: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the answer to a request's fields; `deadline`, in seconds of `time.monotonic()`, is for its reads.
 
-        Raises RequestError for what the caller sent, VectorsError when words can't be read.
+        `facts` gets what the log is to know, no text of the caller's. Raises RequestError for what the caller sent,
+        VectorsError when words can't be read.
         """
         started = time.perf_counter()
-        outcome = self.run(fields, deadline)
+        facts = {} if facts is None else facts
+        facts["model"] = self.digest
+        outcome = self.run(fields, deadline, facts)
         load_seconds, self._load_seconds = self._load_seconds, 0.0
+        unknown = [word for word, vector in outcome.vectors.items() if vector is None]
+        facts["unknown"] = len(unknown)
+        facts["lookup_seconds"] = round(outcome.t_sent_embedding, 6)
+        facts["inference_seconds"] = round(outcome.t_inference, 6)
+        facts["load_seconds"] = round(load_seconds, 6)
         return {
             **self.predict.answer(self.model, outcome.request, outcome.logits),
-            "unknown_words": [word for word, vector in outcome.vectors.items() if vector is None],
+            "unknown_words": unknown,
             "t_overall": load_seconds + time.perf_counter() - started,
             "t_sent_embedding": outcome.t_sent_embedding,
             "t_load_model": load_seconds,
             "t_inference": outcome.t_inference,
         }
 
-    def run(self, fields: dict[str, Any], deadline: float) -> Outcome:
+    def run(self, fields: dict[str, Any], deadline: float, facts: dict[str, Any] | None = None) -> Outcome:
         """Return what the model gives for a request's fields; arguments and errors as for `answer`."""
         started = time.perf_counter()
         request = self.predict.read(fields, self.tokenizer, self.settings)
-        vectors = self.vectors.lookup(distinct_words(request, self.settings), deadline)
+        words, reading = distinct_words(request, self.settings), Reading()
+        try:
+            vectors = self.vectors.lookup(words, deadline, reading)
+        finally:
+            if facts is not None:
+                facts |= {"words": sum(map(len, request.sentences)), "distinct": len(words), "cached": reading.cached}
+                facts |= {"calls": reading.calls, "tries": len(reading.tries)}
         batches = self.predict.batches(self.model, request.sentences, vectors)
         embedded = time.perf_counter()
         logits = self.model.logits(batches)
@@ -118,6 +153,6 @@ def make_handler(predict: Predict) -> gateway.Handler:
     service = Service.load(predict, settings)
     gc.freeze()  # Later collections leave it out, too.
     gc.enable()
-    handler = with_check(gateway.http_handler(service.answer, settings, service.about()), service)
+    handler = with_check(gateway.http_handler(service.answer, settings, service.about(), service.health), service)
     snapstart.register(handler, service.vectors.reconnect, predict.EXAMPLE)
     return handler

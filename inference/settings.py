@@ -23,6 +23,7 @@ class Settings:
     unknown_word_seconds: int = 60  # the same for a word that the table did not have
     cors_allow_origin: str = "*"
     log_level: str = "INFO"
+    metrics: bool = False  # in the log line of each request, which CloudWatch then takes out
     # These bound the work of a request before any vector is read.
     max_body_bytes: int = 128 * 1024
     max_sentences: int = 128  # in a list
@@ -46,11 +47,19 @@ class Settings:
             unknown_word_seconds=_whole_number(environment, "UNKNOWN_WORD_SECONDS", cls.unknown_word_seconds),
             cors_allow_origin=environment.get("CORS_ALLOW_ORIGIN", cls.cors_allow_origin),
             log_level=log_level,
+            metrics=_switch(environment, "METRICS", cls.metrics),
             max_body_bytes=_whole_number(environment, "MAX_BODY_BYTES", cls.max_body_bytes),
             max_sentences=_whole_number(environment, "MAX_SENTENCES", cls.max_sentences),
             max_words=_whole_number(environment, "MAX_WORDS", cls.max_words, least=1),
             max_distinct_words=_whole_number(environment, "MAX_DISTINCT_WORDS", cls.max_distinct_words),
         )
+
+
+def _switch(environment: Mapping[str, str], name: str, default: bool) -> bool:
+    value = environment.get(name, "on" if default else "off")
+    if value not in ("on", "off"):
+        raise SettingsError(f"the environment variable {name} is {value!r}; set it to on or off")
+    return value == "on"
 
 
 def _whole_number(environment: Mapping[str, str], name: str, default: int, least: int = 0) -> int:

@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,15 @@ class CachedWord(NamedTuple):
 
     vector: np.ndarray | None  # None: not in the table
     expires: float  # seconds of `time.time()`, which goes on while Lambda freezes the process
+
+
+@dataclass
+class Reading:
+    """What a lookup did, for the log: words found in the cache, batches read, and tries that these took."""
+
+    cached: int = 0
+    calls: int = 0
+    tries: list[None] = field(default_factory=list)  # one each: threads can append, but not count
 
 
 class WordVectors:
@@ -61,11 +71,14 @@ class WordVectors:
         """Replace the client, with its connections and credentials, by a new one."""
         self._client = self._connect()
 
-    def lookup(self, words: Iterable[str], deadline: float | None = None) -> dict[str, np.ndarray | None]:
+    def lookup(
+        self, words: Iterable[str], deadline: float | None = None, reading: Reading | None = None
+    ) -> dict[str, np.ndarray | None]:
         """Return each distinct word's float32 vector (length,), None for a word the table does not have.
 
-        `deadline` is in seconds of `time.monotonic()`. Raises VectorsUnavailableError when words could not be read
-        until then, VectorsError for an unusable item and for an error that no retry changes.
+        `deadline` is in seconds of `time.monotonic()`; `reading` gets what was done. Raises VectorsUnavailableError
+        when words could not be read until then, VectorsError for an unusable item and for an error that no retry
+        changes.
         """
         deadline = time.monotonic() + DEFAULT_PATIENCE if deadline is None else deadline
         now = time.time()
@@ -79,8 +92,10 @@ class WordVectors:
                     found[word] = cached.vector
                 elif can_be_key(word):
                     missing.append(word)
+        reading = reading or Reading()
+        reading.cached = len(found) - len(missing)
         if missing:
-            found.update(self._read_all(missing, deadline))
+            found.update(self._read_all(missing, deadline, reading))
         if missing and self.cache_size:
             with self._lock:
                 for word in missing:
@@ -91,17 +106,24 @@ class WordVectors:
                     self._cache.popitem(last=False)
         return found
 
-    def _read_all(self, words: list[str], deadline: float) -> dict[str, np.ndarray | None]:
+    def read(self, word: str, deadline: float) -> np.ndarray | None:
+        """Return what the table has for a word now, past the cache; errors as for `lookup`."""
+        return self._read_all([word], deadline, Reading())[word]
+
+    def _read_all(self, words: list[str], deadline: float, reading: Reading) -> dict[str, np.ndarray | None]:
         """Read distinct words from the table in parallel batches, until the deadline at most."""
         batches = [words[start : start + BATCH_KEYS] for start in range(0, len(words), BATCH_KEYS)]
         found: dict[str, np.ndarray | None] = {}
+        reading.calls = len(batches)
         what = f"table {self.table}, {len(words)} words to read"
         try:
             patience = deadline - time.monotonic()
             if patience <= 0:
                 raise UnavailableError("no time left to read them")
             # In threads even when there is one batch: an answer that trickles in stays within any socket's timeout.
-            for vectors in self._pool.map(lambda batch: self._read(batch, deadline), batches, timeout=patience):
+            for vectors in self._pool.map(
+                lambda batch: self._read(batch, deadline, reading), batches, timeout=patience
+            ):
                 found.update(vectors)
         except TimeoutError:
             self._pool = _pool()  # the threads of the other may be stuck for long
@@ -112,12 +134,13 @@ class WordVectors:
             raise VectorsError(f"{what}: {error}") from error.__cause__
         return found
 
-    def _read(self, batch: list[str], deadline: float) -> dict[str, np.ndarray | None]:
+    def _read(self, batch: list[str], deadline: float, reading: Reading) -> dict[str, np.ndarray | None]:
         """Read up to BATCH_KEYS words from the table, in as many tries as it takes until the deadline."""
         vectors: dict[str, np.ndarray | None] = dict.fromkeys(batch)
 
         def call(keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
             client = self._client
+            reading.tries.append(None)
             try:
                 answer = client.batch_get_item(RequestItems={self.table: {"Keys": keys}})
             except CONNECTION_ERRORS:

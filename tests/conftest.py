@@ -1,4 +1,4 @@
-"""Fixtures: no AWS account, a table in the process for units, the local cloud for end-to-end tests."""
+"""Fixtures: no AWS account, a table in the process for units, a cloud that is as strict as AWS for end-to-end tests."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ import pytest
 from moto import mock_aws
 
 from inference.item_format import encode_vector
-from toolkit.deployment.local_cloud import local_cloud
+from tests.aws_strict.proxy import StrictAws, strict_cloud
 
 ROOT = Path(__file__).parents[1]
 
@@ -61,10 +61,14 @@ def put(dynamodb: Any) -> Put:
 
 @dataclass(frozen=True)
 class Cloud:
-    """A local cloud that is up: the environment its clients need, the sample's table, thin packages to deploy."""
+    """A local cloud that is up: the environment its clients need, the sample's table, thin packages to deploy.
+
+    `aws` is what stands before it and refuses what AWS refuses.
+    """
 
     environment: dict[str, str]
     packages: dict[str, Path]
+    aws: StrictAws
 
     def client(self, service: str) -> Any:
         """Return a client of a service of this cloud, as the account's administrator."""
@@ -88,18 +92,17 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """The local cloud with IAM enforced and the sample of GloVe in table `word-vectors`."""
+    """The local cloud with IAM enforced, AWS's refusals before it, and the sample of GloVe in table `word-vectors`."""
     folder = tmp_path_factory.mktemp("cloud")
     packages = {model: folder / f"{model}.zip" for model in ("sm_cnn", "kim_cnn")}
-    for model, package in packages.items():
-        subprocess.run(
-            [ROOT / "utils/create_deployment_package.sh", model, "--runtime", "none", "--output", package],
-            env={**os.environ, "PYTHON": sys.executable},
-            check=True,
-            capture_output=True,
-        )
-    with local_cloud(free_port(), folder / "local_cloud.log") as environment:
-        cloud = Cloud(environment, packages)
+    script, own = ROOT / "utils/create_deployment_package.sh", {"PYTHON": sys.executable}
+    at_work = [
+        subprocess.Popen([script, model, "--runtime", "none", "--output", path], env={**os.environ, **own})
+        for model, path in packages.items()
+    ]
+    assert [process.wait() for process in at_work] == [0, 0]
+    with strict_cloud(free_port(), folder / "local_cloud.log") as (aws, environment):
+        cloud = Cloud(environment, packages, aws)
         sample = ROOT / "data/glove.6B.50d.sample.txt.gz"
         cloud.run(ROOT / "utils/upload_word_vectors_to_dynamo.py", sample, "word-vectors", "--create-table")
         yield cloud

@@ -140,6 +140,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory, cloud: Cloud) -> Path:
         content = b"the good , the bad\n"
         (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     (folder / "vocabulary.txt").write_text("the\n")
+    (folder / "tickets.csv").write_text("text,label\nthe good,up\nthe bad,down\n")
+    (folder / "tickets.model").symlink_to(ROOT / "kim_cnn.model")
+    (folder / "tickets.vectors.txt").write_text(vectors, encoding="utf-8")
+    (folder / "qa.jsonl").write_text('{"question": "the good ?", "answer": "the bad"}\n')
     (folder / "unigram_freq.csv").write_text("word,count\nthe,2\nof,1\n")
     return folder
 
@@ -198,7 +202,7 @@ def test_a_command_of_the_docs_starts(line: str, folder: Path, cloud: Cloud, par
                 Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region}
             )
         health = f"{cloud.environment['AWS_ENDPOINT_URL']}/_ministack/health"
-        ran = start(re.sub(r"https?://\S+", health, line), folder, cloud, AWS_DEFAULT_REGION=region)
+        ran = start(re.sub(r"https?://\S+|\"\$URL\S*\"", health, line), folder, cloud, AWS_DEFAULT_REGION=region)
         assert ran.returncode == 0, ran.stderr
 
 

@@ -35,11 +35,11 @@ def test_more_than_two_looks_at_the_events_a_second(ago: float, complaint: str |
 
 
 def test_a_stack_has_its_status_from_before_for_a_moment() -> None:
-    before, ask = made("DescribeStacks", 2, StackName="s"), made("DescribeStacks", StackName="s")
+    before, ask = made("DescribeStacks", 9, StackName="s"), made("DescribeStacks", StackName="s")
     before.content = b"CREATE_COMPLETE"
     rule = rules.status_as_it_was
     assert refused(rule, ask, before, made("ExecuteChangeSet", 0.1)) == "CREATE_COMPLETE"
-    assert refused(rule, ask, before, made("ExecuteChangeSet", 1)) is None
+    assert refused(rule, ask, before, made("ExecuteChangeSet", rules.LAG + 1)) is None
     assert refused(rule, ask, before) is None
 
 
@@ -76,10 +76,10 @@ def test_a_table_that_was_read_before_stays_readable() -> None:
     assert refused(rule, read("old"), read("old", 9)) is None
 
 
-def test_the_first_call_of_a_version_meets_an_account_at_its_limit() -> None:
+def test_the_first_call_of_a_function_meets_an_account_at_its_limit() -> None:
     rule, ask = rules.account_at_its_concurrency, made("Invoke", caller="role", FunctionName="f:2")
-    assert "Rate Exceeded" in (refused(rule, ask, made("Invoke", caller="role", FunctionName="f:1")) or "")
-    assert refused(rule, ask, made("Invoke", caller="role", status=429, FunctionName="f:2")) is None
+    assert "Rate Exceeded" in (refused(rule, ask, made("Invoke", caller="role", FunctionName="g:2")) or "")
+    assert refused(rule, ask, made("Invoke", caller="role", status=429, FunctionName="f:1")) is None
 
 
 def test_buckets_and_tables_take_time_to_come_and_go() -> None:

@@ -67,6 +67,14 @@ def test_what_is_sent_passes_lint_as_it_is(tmp_path: Path) -> None:
     assert len(json.dumps(sent({}), indent=2)) < 51_200
 
 
+@pytest.mark.parametrize("region", ["us-east-1", "ap-east-2"])
+def test_snapstart_is_said_to_be_off_where_the_region_does_not_have_it(region: str) -> None:
+    content = resolve(sent({"SnapStart": "on"}), {"SnapStart": "on", "AWS::Region": region})
+    has = region == "us-east-1"
+    assert content["Outputs"]["SnapStart"]["Value"] == ("on" if has else "off: this region does not offer it")
+    assert content["Globals"]["Function"]["SnapStart"]["ApplyOn"] == ("PublishedVersions" if has else "None")
+
+
 def test_a_stack_without_a_model_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(CommandError, match="neither model"):
         sent({"DeploySmCnn": "false", "DeployKimCnn": "false"})

@@ -145,7 +145,7 @@ def descendants(pid: int) -> list[int]:
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StrictAws, dict[str, str]]]:
     """A local cloud behind AWS's refusals."""
-    with strict_cloud(tmp_path_factory.mktemp("strict") / "cloud.log") as cloud:
+    with strict_cloud(free_port(), tmp_path_factory.mktemp("strict") / "cloud.log") as cloud:
         yield cloud
 
 
@@ -159,12 +159,9 @@ def test_after_a_kill_at_any_call_the_clean_up_leaves_the_account_empty(
     kind, at, lost = KILLS[seed % len(KILLS)], chance.randrange(5, CALLS), chance.random() < 0.5
     account = Account(environment, tmp_path)
     process: list[subprocess.Popen[str]] = []
-    aws.rules.insert(0, rule := killer(process, kind, at, lost))
-    try:
+    with aws.also(killer(process, kind, at, lost)):
         process.append(account.start("run", "--output", str(tmp_path)))
         _, said = process[0].communicate()
-    finally:
-        aws.rules.remove(rule)
     what = f"{kind} at call {at}{', which is lost' if lost else ''}: exit {process[0].returncode}"
     print(what, account.holds(), account.journals())
     if kind.startswith("KILL"):

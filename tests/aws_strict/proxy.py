@@ -13,8 +13,7 @@ from typing import Any
 import boto3
 
 from tests.aws_strict.call import Answer, Call, History
-from tests.aws_strict.rules import RULES
-from tests.conftest import free_port
+from tests.aws_strict.rules import RULES, Rule
 from tests.faults.proxy import Exchange, FaultyDynamoDB
 from toolkit.deployment.local_cloud import local_cloud
 
@@ -30,14 +29,16 @@ class StrictExchange(Exchange):
         headers = {name.lower(): value for name, value in self.headers.items()}
         call = Call(self.command, self.path, headers, self._body())
         answer = self.server.refusal(call) or self._forward_raw(call)
-        call.status, call.content = answer.status, answer.content
+        call.status = answer.status
+        call.content = answer.content if call.operation == "DescribeStacks" else b""  # what a rule asks for, no more
         try:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 if name.lower() not in NOT_FORWARDED:
                     self.send_header(name, value)
-            length = answer.headers.get("content-length") if self.command == "HEAD" else None
-            self.send_header("Content-Length", length or str(len(answer.content)))
+            lengths = [value for name, value in answer.headers.items() if name.lower() == "content-length"]
+            length = lengths[0] if lengths and self.command == "HEAD" else str(len(answer.content))
+            self.send_header("Content-Length", length)
             self.end_headers()
             self.wfile.write(b"" if self.command == "HEAD" else answer.content)
         except OSError:  # the client has given up
@@ -62,8 +63,7 @@ class StrictExchange(Exchange):
         with contextlib.closing(upstream):
             upstream.request(call.method, call.path, call.body, {**headers, "content-length": str(len(call.body))})
             answer = upstream.getresponse()
-            found = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, answer.read(), found)
+            return Answer(answer.status, answer.read(), dict(answer.getheaders()))
 
 
 class StrictAws(FaultyDynamoDB):
@@ -86,6 +86,25 @@ class StrictAws(FaultyDynamoDB):
         """Return a client of the emulator, behind the rules."""
         return boto3.client(service, endpoint_url=self._behind)
 
+    @contextmanager
+    def without(self, rule: Rule) -> Iterator[None]:
+        """Leave a rule out for a while."""
+        place = self.rules.index(rule)
+        del self.rules[place]
+        try:
+            yield
+        finally:
+            self.rules.insert(place, rule)
+
+    @contextmanager
+    def also(self, rule: Rule) -> Iterator[None]:
+        """Ask one more rule for a while, before the others."""
+        self.rules.insert(0, rule)
+        try:
+            yield
+        finally:
+            self.rules.remove(rule)
+
     def refusal(self, call: Call) -> Answer | None:
         """Return what the first rule that objects has AWS answer; None when none does."""
         with self._lock:
@@ -99,9 +118,11 @@ class StrictAws(FaultyDynamoDB):
 
 
 @contextmanager
-def strict_cloud(log: Path) -> Iterator[tuple[StrictAws, dict[str, str]]]:
-    """Keep a local cloud behind the rules up, its output in `log`; yield the proxy and the environment of clients."""
-    port = free_port()
+def strict_cloud(port: int, log: Path) -> Iterator[tuple[StrictAws, dict[str, str]]]:
+    """Keep a local cloud on `port` behind the rules up, its output in `log`.
+
+    Yields the proxy and the environment of clients, who see the proxy alone.
+    """
     with StrictAws(f"http://127.0.0.1:{port}") as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()

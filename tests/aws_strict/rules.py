@@ -15,7 +15,8 @@ from samtranslator.yaml_helper import yaml_parse
 from tests.aws_strict.call import ADMINISTRATOR, Answer, Call, History, error
 from tests.aws_strict.templates import resolve, statements
 
-SPREAD = 3.0  # seconds a permission takes to hold everywhere
+LAG = 2.0  # seconds after a change began in which the status from before is read
+SPREAD = 2.0  # seconds a permission takes to hold everywhere
 CLIENT_OF = Callable[[str], Any]  # of a service of the emulator
 Rule = Callable[[Call, History, CLIENT_OF], Answer | None]
 
@@ -42,6 +43,20 @@ def status_of(name: str, client: CLIENT_OF) -> str | None:
     except ClientError:
         return None
     return status
+
+
+def parameters_of(call: Call, client: CLIENT_OF) -> dict[str, str]:
+    """Return the values of parameters that a call of CloudFormation gives, or leaves as the stack has them."""
+    of, values = "Parameters.member", {}
+    for number in (name.split(".")[2] for name in call.fields if name.endswith(".ParameterKey")):
+        name = call.fields[f"{of}.{number}.ParameterKey"]
+        if call.fields.get(f"{of}.{number}.UsePreviousValue") != "true":
+            values[name] = call.fields.get(f"{of}.{number}.ParameterValue", "")
+        else:
+            stack = client("cloudformation").describe_stacks(StackName=call.fields["StackName"])["Stacks"][0]
+            previous = {item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", [])}
+            values |= {name: previous[name]} if name in previous else {}
+    return values
 
 
 # Templates
@@ -109,10 +124,7 @@ def policy_without_a_resource(call: Call, past: History, client: CLIENT_OF) -> A
     body = body_of(call, client) if call.operation in MAKES_STACKS else None
     if body is None:
         return None
-    numbers = [name.split(".")[2] for name in call.fields if name.endswith(".ParameterKey")]
-    of = "Parameters.member"
-    values = {call.fields[f"{of}.{n}.ParameterKey"]: call.fields.get(f"{of}.{n}.ParameterValue", "") for n in numbers}
-    template = resolve(yaml_parse(body), values)
+    template = resolve(yaml_parse(body), parameters_of(call, client))
     if any(statement.get("Resource") == [] for statement in statements(template["Resources"])):
         return validation_error(call, "MalformedPolicyDocument: Policy statement must contain resources.")
     return None
@@ -160,7 +172,7 @@ def status_as_it_was(call: Call, past: History, client: CLIENT_OF) -> Answer | N
 
     No page of AWS says how long; github.com/aws/aws-sam-cli lib/deploy/deployer.py therefore waits for an event.
     """
-    if call.operation != "DescribeStacks" or not past.since(0.5, "ExecuteChangeSet"):
+    if call.operation != "DescribeStacks" or not past.since(LAG, "ExecuteChangeSet"):
         return None
     began = next(past.of("ExecuteChangeSet")).time
     before = next((other for other in past.of("DescribeStacks", **call.fields) if other.time < began), None)
@@ -206,15 +218,16 @@ def read_before_the_permission_has_spread(call: Call, past: History, client: CLI
 
 
 def account_at_its_concurrency(call: Call, past: History, client: CLIENT_OF) -> Answer | None:
-    """A new account runs 10 functions at once; one more is answered 429. Here: the first call of each version.
+    """A new account runs 10 functions at once; one more is answered 429. Here: the first call of each function.
 
     docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html; github.com/awslabs/fhir-works-on-aws-deployment
     issue 691
     """
     if call.operation != "Invoke" or call.caller == ADMINISTRATOR:
         return None
-    name = call.fields["FunctionName"]
-    if any(other.operation == "Invoke" and other.fields["FunctionName"] == name for other in past.calls):
+    function = call.fields["FunctionName"].rpartition(":")[0]  # of one of its versions
+    invoked = (other.fields["FunctionName"] for other in past.calls if other.operation == "Invoke")
+    if any(name.startswith(f"{function}:") for name in invoked):
         return None
     return error(call, 429, "TooManyRequestsException", "Rate Exceeded.")
 

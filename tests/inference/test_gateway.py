@@ -19,7 +19,7 @@ from inference.word_vectors import VectorsError, VectorsUnavailableError
 EVENTS = sorted((Path(__file__).parents[1] / "events").glob("*.json"))
 
 
-def answer_with_input(fields: dict[str, Any], deadline: float) -> dict[str, Any]:
+def answer_with_input(fields: dict[str, Any], deadline: float, facts: dict[str, Any]) -> dict[str, Any]:
     """Answer with the `input` and the seconds left."""
     request = texts_field(fields, "input", tokenize, Settings())
     return {"input": request.texts if request.is_list else request.texts[0], "seconds": deadline - time.monotonic()}
@@ -128,7 +128,7 @@ def test_events_of_other_kinds_are_a_400(event: Any) -> None:
 def test_the_cause_of_a_failure_goes_to_the_log_and_never_to_the_caller(
     error: Exception, status: int, logged: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(fields: dict[str, Any], deadline: float) -> dict[str, Any]:
+    def fail(fields: dict[str, Any], deadline: float, facts: dict[str, Any]) -> dict[str, Any]:
         raise error
 
     with caplog.at_level(logging.ERROR):

@@ -19,19 +19,22 @@ ENVIRONMENT = {
     "MAX_SENTENCES": "3",
     "MAX_WORDS": "4",
     "MAX_DISTINCT_WORDS": "7",
+    "METRICS": "on",
 }
 
 
 def test_every_setting_has_a_variable() -> None:
     settings = Settings.from_environment(ENVIRONMENT)
-    assert settings == Settings("words", Path("/opt/m.model"), 1, 5, 6, "https://example.org", "WARNING", 2, 3, 4, 7)
+    assert settings == Settings(
+        "words", Path("/opt/m.model"), 1, 5, 6, "https://example.org", "WARNING", True, 2, 3, 4, 7
+    )
     defaults = Settings()
     assert all(getattr(settings, field.name) != getattr(defaults, field.name) for field in fields(Settings))
 
 
 def test_without_variables_the_defaults_hold() -> None:
     assert Settings.from_environment({}) == Settings()
-    assert Settings() == Settings("word-vectors", None, 10_000, 3600, 60, "*", "INFO", 131_072, 128, 256, 2000)
+    assert Settings() == Settings("word-vectors", None, 10_000, 3600, 60, "*", "INFO", False, 131_072, 128, 256, 2000)
     assert Settings.from_environment({"MODEL_PATH": ""}).model_path is None
     assert Settings.from_environment({"WORD_CACHE_SIZE": "0"}).word_cache_size == 0
 
@@ -57,6 +60,12 @@ def test_a_text_of_no_words_is_none() -> None:
         SettingsError, match="the environment variable MAX_WORDS is '0'; set it to a whole number, 1 or"
     ):
         Settings.from_environment({"MAX_WORDS": "0"})
+
+
+def test_metrics_are_on_or_off() -> None:
+    assert not Settings.from_environment({"METRICS": "off"}).metrics
+    with pytest.raises(SettingsError, match="METRICS is 'true'; set it to on or off"):
+        Settings.from_environment({"METRICS": "true"})
 
 
 def test_a_log_level_that_is_none_is_refused() -> None:

@@ -70,6 +70,12 @@ def test_nothing_to_deploy_is_an_error(root: Path) -> None:
     assert deploy.choose_packages(options(), DEPLOYED) == {}
 
 
+@pytest.mark.parametrize("path", ["none.zip", "/etc/passwd"])
+def test_what_is_no_package_is_refused(root: Path, path: str) -> None:
+    with pytest.raises(CommandError, match=rf"{path}: no such package; build it with utils/create_deployment_package"):
+        deploy.choose_packages(options(kim_cnn=Path(path)), None)
+
+
 def test_a_parameter_is_what_is_given_else_kept_else_the_default() -> None:
     kept = {"Memory": "1024", "Throttle": "5", "GoneFromTheTemplate": "1"}
     values = template.parameter_values(template.read(), kept, {"Throttle": "7"})

@@ -74,7 +74,8 @@ def test_a_thin_package_is_code_and_model_twice_the_same(tmp_path: Path, model: 
     assert {f"{model.split('_')[0]}_handler.py", f"{model}/model.py", "inference/model_file.py"} <= names
     assert not {f"{model}/train.py", "requirements.txt"} & names
     assert result.stdout.splitlines()[0].split() == ["part", "unzipped", "zipped", "of", "the", "limit"]
-    assert sorted(tmp_path.iterdir()) == [first, second]
+    bills = [each.with_suffix(".cdx.json") for each in (first, second)]
+    assert sorted(tmp_path.iterdir()) == sorted([first, second, *bills])
 
 
 def test_wheels_that_can_not_be_had_are_one_line(tmp_path: Path) -> None:

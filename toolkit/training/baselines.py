@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from toolkit.cli import CommandError, log
+from toolkit.cli import log
 from toolkit.training.labelled import Row, check_labels, unseen
 
 # Words, and runs of marks such as "!!": no text is without either.
@@ -16,12 +16,13 @@ TOKENS = r"\w+|[^\w\s]+"
 def class_baselines(names: Sequence[str], trained_on: Sequence[Row], rows: Collection[Row]) -> dict[str, np.ndarray]:
     """Return the classes, as indices in `names`, that baselines give `rows`, by the names of the baselines.
 
-    They learn from the rows of `trained_on` whose text is not among `rows`; CommandError when there is none.
+    They learn from the rows of `trained_on` whose text is not among `rows`; none when there is none.
     """
     check_labels(trained_on, names)
     learnt = unseen(trained_on, rows)
     if not learnt:
-        raise CommandError("every text that was trained on is measured: there is nothing for baselines to learn from")
+        log("note: no baselines, as every text that was trained on is measured as well")
+        return {}
     if len(learnt) < len(trained_on):
         log(f"note: baselines don't learn from {len(trained_on) - len(learnt)} rows, whose texts are measured")
     labels = [names.index(row.label) for row in learnt]

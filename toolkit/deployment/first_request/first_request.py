@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, ConnectionError
 
 CHECK = json.dumps({"check": True})  # the version then asks itself what its model file says (inference/check.py)
 PATIENCE = 60  # seconds of retrying; with the last call's 40, well within this function's timeout of 110
-PAUSE = 2  # seconds between tries
+PAUSE = 1  # second between tries
 LONGEST_REASON = 1000  # characters; CloudFormation takes 4,096 bytes for the whole answer
 
 CLIENT = Config(read_timeout=40, retries={"total_max_attempts": 1})
