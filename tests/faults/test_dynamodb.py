@@ -239,7 +239,7 @@ def test_many_processes_at_once_answer_alike(through_the_proxy: FaultyDynamoDB, 
     through_the_proxy.fault = lambda exchange: seed.choice(every) if seed.random() < 0.3 else None
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "AWS_ENDPOINT_URL": through_the_proxy.url,
                    "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-                   "AWS_DEFAULT_REGION": "us-east-1"}  # fmt: skip
+                   "AWS_DEFAULT_REGION": "us-east-1", "LOG_LEVEL": "CRITICAL"}  # fmt: skip
     processes = [
         subprocess.Popen([sys.executable, "-c", PROCESS], env=environment, stdin=-1, stdout=-1, text=True)
         for _ in range(size(2, 8))

@@ -28,7 +28,7 @@ def peaks(*arguments: str | int) -> list[int]:
         check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    return [int(line) for line in ran.stdout.split()]
+    return [int(line) for line in ran.stdout.splitlines() if not line.startswith("{")]  # but the log's
 
 
 def test_the_cache_stays_at_its_size_however_many_distinct_words_are_read() -> None:
@@ -69,7 +69,7 @@ def test_many_threads_at_once_get_the_answers_of_one() -> None:
 
 
 def test_a_start_cut_off_at_any_time_leaves_nothing_that_stops_the_next() -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LOG_LEVEL": "CRITICAL"}
     command = [sys.executable, "-c", "import kim_handler; print(kim_handler.handler({}, None)['statusCode'])"]
     for after in (0.5, 0.1, 1.0, 2.0)[: size(1, 4)]:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -95,13 +96,13 @@ def update(
             raise CommandError(
                 f"{model}: Lambda got other code than {packages[model]} from the bucket, where others write; {outcome}"
             )
-        return changed
+        return replace(changed, parameters=changed.parameters | values)  # reads of the stack may lag behind
     reason = deployed.first_failure(deployed.events(client, sam.stack), seen)
     reason = reason or deployed.failed_validation(client, sam.stack)
     if reason is None or changed is None:
         raise CommandError("sam deploy failed; its message is above")
     reason += hint(reason, values)
-    serving = "the previous version keeps serving" if "UPDATE" in changed.status else "nothing was left running"
+    serving = "the previous version keeps serving" if stack else "nothing was left running"
     raise CommandError(f"{reason}; {serving}")
 
 
