@@ -34,7 +34,7 @@ def http_handler(
     `answer` notes what it did for the log. The deadline is in seconds of `time.monotonic()`. GET is answered with
     `about`, what the model is, or below it, at …/health, with what `health` returns by a deadline. The handler never
     raises: a RequestError goes to the caller, throttled or unreachable word vectors are a 503, anything else is logged
-    and a 500. Each event gets a line in the log, whatever it is.
+    and a 500. Each event gets a line in the log, also one that is no request.
     """
 
     def respond(event: Any, context: Any, facts: Facts) -> dict[str, Any]:

@@ -15,8 +15,6 @@ import numpy as np
 
 FORMATS = ("float32", "float16", "list")
 KEY_BYTES = 2048  # longest partition key DynamoDB takes: no longer word can be in a table
-
-
 BATCH_KEYS = 100  # most keys that BatchGetItem takes
 
 

@@ -106,3 +106,14 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         sample = ROOT / "data/glove.6B.50d.sample.txt.gz"
         cloud.run(ROOT / "utils/upload_word_vectors_to_dynamo.py", sample, "word-vectors", "--create-table")
         yield cloud
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Train with one thread: batches this small take longer with two."""
+    import torch  # here, as most tests do without
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -5,14 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
 
 import kim_cnn.evaluate
 import kim_cnn.predict
@@ -25,6 +24,8 @@ from inference.tokenizer import tokenize
 from tests.conftest import ROOT
 from toolkit.training.options import MODES
 from toolkit.vectors.file import VectorFileError, read_vectors
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 TOPICS = "glacier cave paris river engine violin comet bridge".split()
 GOOD, BAD = "fine great lovely".split(), "awful poor dull".split()
@@ -111,15 +112,6 @@ KIM = Case(
     chance=0.5,
     rand_epochs=12,
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Train with one thread: batches this small take longer with two."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(params=[SM, KIM], ids=["sm_cnn", "kim_cnn"])

@@ -93,10 +93,7 @@ def up(session: boto3.Session, options: Options) -> Stack:
 
 def warn_of_quota(lambdas: Any) -> None:
     """Say when the account runs so few functions at once that callers are likely to be turned away."""
-    try:
-        most = lambdas.get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
-    except ClientError:  # a permission that nothing else here needs
-        return
+    most = concurrency.limit(lambdas).get("ConcurrentExecutions", FEW)
     if most < FEW:
         log(f"this account runs {most} functions at once, and more requests get 503; Service Quotas can raise that")
 

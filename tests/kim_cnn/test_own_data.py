@@ -2,29 +2,20 @@
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from inference.tokenizer import Tokenizer
 from kim_cnn import evaluate, predict, train
 from toolkit.cli import CommandError
 from toolkit.vectors.file import read_vectors
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 DIM = 8
 WORDS = "the is of a in printer mail".split()
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Train with one thread: batches this small take longer with two."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from toolkit.cli import open_output
 from toolkit.vectors.file import Record, VectorFile, load_vectors
+from toolkit.vectors.text import to_text
 
 UNKNOWN = 0  # the index of every unknown word and of the padding
 RANDOM_BOUND = 0.25  # words without a vector begin uniform in ± this, as in Kim's code
@@ -116,7 +117,7 @@ def export_vectors(path: Path, vectors: Mapping[str, np.ndarray], channels: int,
     count = len(vectors) + sum(1 for _ in _other_lines(vectors, channels, sources))
     with open_output(path) as lines:
         lines.write(f"{count} {len(next(iter(vectors.values())))}\n")
-        lines.writelines(f"{word} {_text(vector)}\n" for word, vector in vectors.items())
+        lines.writelines(f"{word} {to_text(vector)}\n" for word, vector in vectors.items())
         lines.writelines(_other_lines(vectors, channels, sources))
 
 
@@ -148,8 +149,4 @@ def _other_lines(trained: Container[str], channels: int, sources: Sequence[Path]
 
 
 def _numbers(file: VectorFile, record: Record) -> str:
-    return _text(file.vector(record)) if file.binary else record.values.decode(errors="replace")
-
-
-def _text(vector: np.ndarray) -> str:
-    return " ".join(map(str, vector))
+    return to_text(file.vector(record)) if file.binary else record.values.decode(errors="replace")
