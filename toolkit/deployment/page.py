@@ -17,7 +17,7 @@ def put(client: Any, bucket: str, api: str) -> None:
     """Write the page to `bucket`, with `api`, the URL that the paths of the models follow."""
     for file in sorted(FILES.iterdir(), reverse=True):  # index.html last, when all it needs is there
         content = file.read_text().replace(NO_API, NO_API.replace('""', f'"{html.escape(api)}"'))
-        content_type = f"{mimetypes.guess_type(file.name)[0]}; charset=utf-8"
+        content_type = f"{mimetypes.guess_type(file.name)[0] or 'text/plain'}; charset=utf-8"  # which YAML is shown as
         client.put_object(
             Bucket=bucket, Key=file.name, Body=content.encode(), ContentType=content_type, CacheControl="no-cache"
         )
