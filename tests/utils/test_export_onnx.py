@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import kim_cnn.predict
 import sm_cnn.predict
+from architectures import PREDICT
+from inference import model_file
 from inference.model_file import Inputs, Model, ModelFileError
 from inference.tokenizer import tokenize
 from kim_cnn.dataset import read_sst, to_sentences
@@ -24,8 +27,6 @@ from utils.export_onnx import export
 KIM = {"dim": 6, "channels": 1, "filters": 5, "dropout": 0.5, "labels": ["bad", "good"]}
 SM = {"dim": 6, "channels": 1, "filters": 5, "width": 5, "features": True, "dropout": 0.5}
 OVERLAP = {"documents": 3, "document_frequency": "ice 2", "stop_words": "a the", "mean": [0.1] * 4, "scale": [1.0] * 4}
-
-PREDICT = {"kim_cnn": kim_cnn.predict, "sm_cnn": sm_cnn.predict}
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's, of itself
 
@@ -87,7 +88,7 @@ def test_serving_it_does_not_import_torch(tmp_path: Path) -> None:
     assert result.stdout == "True False\n"
 
 
-def test_a_wrong_file_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_wrong_file_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"not a graph")
     with pytest.raises(ModelFileError, match=r"bad\.onnx: not a model file"):
         kim_cnn.predict.load(tmp_path / "bad.onnx")
@@ -96,6 +97,14 @@ def test_a_wrong_file_is_refused_by_name(tmp_path: Path) -> None:
     pair(tmp_path, "kim_cnn", ROOT / "kim_cnn.model")
     with pytest.raises(ModelFileError, match="holds a kim_cnn, not a sm_cnn"):
         sm_cnn.predict.load(tmp_path / "kim_cnn.onnx")
+    with monkeypatch.context() as bound, pytest.raises(ModelFileError, match=r"kim_cnn\.onnx: .*over 1,000 bytes"):
+        bound.setattr(model_file, "LARGEST", 1000)
+        kim_cnn.predict.load(tmp_path / "kim_cnn.onnx")
+    graph = onnx.load(tmp_path / "kim_cnn.onnx")
+    onnx.helper.set_model_props(graph, {"architecture": '"kim_cnn"'})
+    onnx.save(graph, tmp_path / "bare.onnx")
+    with pytest.raises(ModelFileError, match=r"bare\.onnx: has no config in its metadata"):
+        kim_cnn.predict.load(tmp_path / "bare.onnx")
 
 
 @pytest.fixture(scope="module")

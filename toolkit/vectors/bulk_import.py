@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from tqdm import tqdm
 
 from inference.item_format import item
@@ -37,9 +38,19 @@ def import_words(client: Any, s3: Any, table: str, selection: Selection, bucket:
         prefix = f"{_prefix(table)}{time.time_ns()}/"
         try:
             send(s3, bucket, prefix, selection, quiet)
-            arn = _start(client, table, bucket, prefix)
         except BaseException:
             _delete(s3, bucket, prefix)
+            raise
+        try:
+            arn = _start(client, table, bucket, prefix)
+        except ClientError:  # DynamoDB has refused
+            _delete(s3, bucket, prefix)
+            raise
+        except BaseException:
+            log(
+                f"the import may have begun; if so, the same command waits for it and deletes s3://{bucket}/{prefix}."
+                f" If there is no table {table} in a minute, delete that yourself"
+            )
             raise
     try:
         return wait_for_import(client, s3, arn, selection.words, quiet)
