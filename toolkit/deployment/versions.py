@@ -60,11 +60,11 @@ def before_last_deployment(client: Any, functions: dict[str, str]) -> dict[str, 
 
 
 def go_back(client: Any, function: str, version: str) -> None:
-    """Let the API call a version that served before."""
-    _point(client, function, LIVE, FunctionVersion=version)
+    """Let the API call a version that served before, and no other, should a canary have stopped on its way."""
+    _point(client, function, LIVE, FunctionVersion=version, RoutingConfig={"AdditionalVersionWeights": {}})
 
 
-def _point(client: Any, function: str, alias: str, **to: str) -> None:
+def _point(client: Any, function: str, alias: str, **to: Any) -> None:
     try:
         client.update_alias(FunctionName=function, Name=alias, **to)
     except client.exceptions.ResourceNotFoundException:
