@@ -8,7 +8,7 @@ by ONNX Runtime without torch; all but the weights is JSON in its metadata (docs
 
 import json
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,11 +53,11 @@ class Model:
         """Numbers per word: channels × dim."""
         return int(self.config["channels"]) * int(self.config["dim"])
 
-    def logits(self, batches: Sequence[Batch]) -> np.ndarray:
+    def logits(self, batches: Iterable[Batch]) -> np.ndarray:
         """Return the logits of all rows of `batches`, float32 (rows, classes), from a forward pass for each."""
-        parts = [self.forward(inputs) for _, inputs in batches]
-        logits = np.empty((sum(map(len, parts)), parts[0].shape[1]), np.float32)
-        for (rows, _), part in zip(batches, parts, strict=True):
+        parts = [(rows, self.forward(inputs)) for rows, inputs in batches]
+        logits = np.empty((sum(len(rows) for rows, _ in parts), parts[0][1].shape[1]), np.float32)
+        for rows, part in parts:
             logits[rows] = part
         return logits
 

@@ -210,13 +210,6 @@ def _agreed(question: str) -> bool:
     return input(question).lower() in ("y", "yes")
 
 
-def _parameter(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
-
-
 def _parse() -> argparse.Namespace:
     parser = cli.parser(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -237,10 +230,20 @@ def _parse() -> argparse.Namespace:
             help=f"package to deploy as {model} (without it, {model} stays as deployed; at first, build/{model}.zip)",
         )
     create.add_argument(
-        "--parameter", type=_parameter, action="append", default=[], metavar="NAME=VALUE", help="of template.yaml"
+        "--parameter",
+        type=cli.name_and_value,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of template.yaml",
     )
     create.add_argument(
-        "--tag", type=_parameter, action="append", default=[], metavar="NAME=VALUE", help="of the stack and all in it"
+        "--tag",
+        type=cli.name_and_value,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the stack and all in it",
     )
     create.add_argument("--renew", action="store_true", help="publish new versions even when nothing has changed")
     create.add_argument("--page", action="store_true", help="put the demo page in a bucket that anyone may read")

@@ -15,6 +15,8 @@ import sm_cnn.predict
 from architectures import PREDICT
 from inference import model_file
 from inference.model_file import Inputs, Model, ModelFileError
+from inference.service import Predict
+from inference.settings import Settings
 from inference.tokenizer import tokenize
 from kim_cnn.dataset import read_sst, to_sentences
 from sm_cnn.dataset import read_questions
@@ -86,6 +88,30 @@ def test_it_answers_as_pytorch_does(
             if overlap:
                 inputs["features"] = random.normal(size=(count, 4)).astype(np.float32)
             np.testing.assert_allclose(onnx_model.forward(inputs), torch_model.forward(inputs), atol=1e-4, rtol=0)
+    check_explanations(PREDICT[architecture], torch_model, onnx_model)
+
+
+def check_explanations(predict: Predict, *models: Model) -> None:
+    """Check that models explain alike, texts of one word and unknown words too."""
+    texts = ["the ice is new", "ice", "zorblax ice"]
+    random = np.random.default_rng(1)
+    vectors = {word: random.normal(size=models[0].vector_length).astype(np.float32) for word in texts[0].split()}
+    fields = {"input": texts, "sent1": "the ice", "sent2": texts, "explain": True}
+    request = predict.read(fields, tokenize, Settings())
+    found = []
+    for model in models:
+        logits = model.logits(predict.batches(model, request.sentences, vectors))
+        found.append(predict.explain(model, request, vectors, logits)["influence"])
+    for one, other in zip(*map(numbers, found), strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+    assert any(numbers(found))
+
+
+def numbers(value: Any) -> list[float]:
+    """Return the numbers of nested lists and dicts."""
+    if isinstance(value, float):
+        return [value]
+    return [each for part in (value.values() if isinstance(value, dict) else value) for each in numbers(part)]
 
 
 def test_serving_it_does_not_import_torch(committed: Path) -> None:
@@ -128,7 +154,7 @@ def test_every_dev_sentence_gets_the_same_class(committed: Path, data: Path) -> 
     dev = to_sentences(rows, torch_model.config["labels"], tokenize)
     vectors = load_vectors(data / "vectors/glove.6B.50d.subset.bin.gz", {word for row in dev for word in row.words})
     words = [sentence.words for sentence in dev]
-    batches = kim_cnn.predict.batches(torch_model, words, vectors)
+    batches = list(kim_cnn.predict.batches(torch_model, words, vectors))
     expected, logits = torch_model.logits(batches), onnx_model.logits(batches)
     np.testing.assert_allclose(logits, expected, atol=1e-4, rtol=0)
     np.testing.assert_array_equal(logits.argmax(1), expected.argmax(1))

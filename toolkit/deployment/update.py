@@ -69,7 +69,13 @@ def update(
     shortage = concurrency.shortage(lambdas, list(functions.values()), values)
     if shortage:
         log(shortage)
-    template.fill(content, packages, values, tables, reserves=not shortage)
+    # CodeDeploy shifts no alias that others than CloudFormation have moved: "The Lambda function alias version does not
+    # match the current version in AppSpec file" (github.com/aws/serverless-application-model issue 291).
+    deployed_last = {model: versions.named(lambdas, name, versions.CANDIDATE) for model, name in functions.items()}
+    went_back = live != deployed_last
+    if went_back and values["Canary"] != "off":
+        log("all traffic moves at once this time, as CodeDeploy shifts none after `rollback`")
+    template.fill(content, packages, values, tables, reserves=not shortage, shifts=not went_back)
     tags = (stack.tags if stack else {}) | tags
     seen = deployed.newest_event(client, sam.stack)
     done = sam.deploy(content, values, tags)

@@ -67,12 +67,12 @@ def before_last_deployment(client: Any, functions: dict[str, str]) -> dict[str, 
 
 
 def go_back(client: Any, function: str, version: str) -> None:
-    """Let the API call a version that served before; BEFORE stays."""
+    """Let the API call a version that served before, and no other, should a canary have stopped; BEFORE stays."""
     _point(client, function, SEEN, FunctionVersion=version)  # first: whenever this is killed, BEFORE will be right
-    _point(client, function, LIVE, FunctionVersion=version)
+    _point(client, function, LIVE, FunctionVersion=version, RoutingConfig={"AdditionalVersionWeights": {}})
 
 
-def _point(client: Any, function: str, alias: str, **to: str) -> None:
+def _point(client: Any, function: str, alias: str, **to: Any) -> None:
     try:
         client.update_alias(FunctionName=function, Name=alias, **to)
     except client.exceptions.ResourceNotFoundException:
