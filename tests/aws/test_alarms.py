@@ -13,6 +13,7 @@ from tests.aws.test_template import sent
 from tests.aws_strict.templates import PSEUDO, resolve
 from tests.conftest import ROOT, Cloud
 from tests.stacks import DEPLOY, SENTENCE, call, printed
+from utils.estimate_cost import ALARM_METRICS_OF_API, ALARM_METRICS_OF_MODEL
 
 TOLD = {"AlarmEmail": "on-call@example.org"}
 EACH = ("Errors", "NearBound", "ReadThrottles", "Throttles")  # of a model
@@ -70,6 +71,15 @@ def test_each_alarm_has_its_paragraph_in_the_runbook() -> None:
     text = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
     kinds = {name.removeprefix("SmCnn").removeprefix("KimCnn") for name in alarms({**TOLD, "Metrics": "on"})}
     assert kinds <= set(re.findall(r"(?m)^### `(\w+)`", text))
+
+
+@pytest.mark.parametrize(("models", "values"), [(1, {"DeploySmCnn": "false"}), (2, {"KimCnnTable": "other"})])
+def test_the_estimate_counts_the_metrics_of_the_alarms(models: int, values: dict[str, str]) -> None:
+    found = alarms({**TOLD, "Metrics": "on", **values}).values()
+    metrics = [
+        each for alarm in found for each in alarm.get("Metrics", [{"MetricStat": alarm}]) if "MetricStat" in each
+    ]
+    assert len(metrics) == ALARM_METRICS_OF_API + ALARM_METRICS_OF_MODEL * models
 
 
 def test_a_function_without_a_reservation_has_no_alarm_about_it() -> None:
