@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
+import yaml
 
 from toolkit.cli import CommandError
 
@@ -18,10 +18,34 @@ NOT_OF_FUNCTIONS = {
 MODELS = {"sm_cnn": "SmCnn", "kim_cnn": "KimCnn"}  # part of the names of its resources and parameters
 
 
-def read() -> dict[str, Any]:
-    """Return template.yaml, with the short forms of CloudFormation's functions (`!Ref`) as it has them in JSON."""
-    template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+class _Loader(yaml.SafeLoader):
+    """Reads the short forms of CloudFormation's functions as well."""
+
+
+def _function(loader: yaml.SafeLoader, name: str, node: yaml.Node) -> dict[str, Any]:
+    """Return the long form of `!name`, as JSON has it (AWS CloudFormation User Guide, intrinsic function reference)."""
+    if isinstance(node, yaml.MappingNode):
+        value: Any = loader.construct_mapping(node, deep=True)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_scalar(node)
+        value = value.split(".", 1) if name == "GetAtt" else value
+    return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
+
+
+_Loader.add_multi_constructor("!", _function)
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Return a template in YAML, with the short forms of CloudFormation's functions (`!Ref`) as it has them in JSON."""
+    template: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
     return template
+
+
+def read() -> dict[str, Any]:
+    """Return template.yaml, parsed."""
+    return parse((ROOT / "template.yaml").read_text())
 
 
 def parameter_values(template: dict[str, Any], kept: dict[str, str], given: dict[str, str]) -> dict[str, str]:
