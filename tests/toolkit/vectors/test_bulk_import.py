@@ -191,7 +191,7 @@ def test_the_source_stays_when_the_import_may_have_begun(
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket="bucket")
         with pytest.raises(type(error)):
-            bulk_import.import_words(Starting(), s3, "words", selection, "bucket", quiet=True)
+            bulk_import.import_words(Starting(), Sources(s3, OWNER), "words", selection, "bucket", GUARDS, quiet=True)
         found = s3.list_objects_v2(Bucket="bucket").get("Contents", [])
     assert bool(found) is kept
     assert ("the same command waits for it and deletes s3://bucket/" in capsys.readouterr().err) is kept
