@@ -35,7 +35,7 @@ from toolkit.deployment import concurrency, deployed, page, versions, worst_bill
 from toolkit.deployment.deployed import Stack
 from toolkit.deployment.sam import Sam
 from toolkit.deployment.template import MODELS, ROOT, tables
-from toolkit.deployment.update import now, update, usable
+from toolkit.deployment.update import make_updatable, note_live, now, update
 
 Options = argparse.Namespace
 FEW = 50  # functions at once; a new account has 10, the default is 1,000
@@ -85,7 +85,7 @@ def up(session: boto3.Session, options: Options) -> Stack:
     """Create or update the stack and return it; raise CommandError with the reason when that fails."""
     if options.bucket:
         check_bucket(session, options.bucket)
-    stack = usable(deployed.cloudformation(session), sam_of(options))
+    stack = make_updatable(deployed.cloudformation(session), sam_of(options))
     sent = choose_packages(options, stack)
     packages = {**(stack.packages if stack else {}), **sent}
     given = {f"Deploy{MODELS[model]}": "true" for model in sent}
@@ -184,6 +184,7 @@ def rollback(session: boto3.Session, options: Options) -> None:
     if deployed.find(client, options.stack) is None:
         raise CommandError(f"no stack {options.stack} here; utils/deploy.py up makes it")
     functions = deployed.functions(client, options.stack)
+    note_live(lambdas, functions)  # as `sam deploy` may have deployed since
     before = versions.before_last_deployment(lambdas, functions)
     if not before:
         raise CommandError("no version before is kept; `up` keeps one when it deploys another")

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from tqdm import tqdm
 
 from inference.item_format import item
@@ -69,9 +70,19 @@ def import_words(
         prefix = f"{_prefix(table)}{time.time_ns()}/"
         try:
             send(sources, bucket, prefix, selection, quiet)
-            arn = _start(client, table, bucket, sources.owner, prefix, guards)
         except BaseException:
             sources.delete(bucket, prefix)
+            raise
+        try:
+            arn = _start(client, table, bucket, sources.owner, prefix, guards)
+        except ClientError:  # DynamoDB has refused
+            sources.delete(bucket, prefix)
+            raise
+        except BaseException:
+            log(
+                f"the import may have begun; if so, the same command waits for it and deletes s3://{bucket}/{prefix}."
+                f" If there is no table {table} in a minute, delete that yourself"
+            )
             raise
     try:
         state = wait_for_import(client, sources, arn, selection.words, quiet)

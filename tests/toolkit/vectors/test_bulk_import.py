@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
 from toolkit.cli import CommandError
@@ -162,6 +163,38 @@ def test_an_import_that_was_left_is_waited_for(
         assert bulk_import.import_words(Importing(), sources, "words", selection, "bucket", GUARDS, quiet=True) == 1
         assert guarded == [("words", "table-arn", GUARDS)]
         assert [each["Key"] for each in s3.list_objects_v2(Bucket="bucket")["Contents"]] == ["theirs/00000.json.gz"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (KeyboardInterrupt(), True),
+        (ReadTimeoutError(endpoint_url="https://dynamodb"), True),
+        (ClientError({"Error": {"Code": "LimitExceededException"}}, "ImportTable"), False),
+    ],
+)
+def test_the_source_stays_when_the_import_may_have_begun(
+    vector_file: Write, capsys: pytest.CaptureFixture[str], error: BaseException, kept: bool
+) -> None:
+    class Starting:
+        exceptions = boto3.client("dynamodb").exceptions
+
+        def describe_table(self, **_: Any) -> Any:
+            raise self.exceptions.ResourceNotFoundException({}, "DescribeTable")
+
+        def import_table(self, **_: Any) -> Any:
+            raise error
+
+    selection = Selection(VectorFile(vector_file("a 1 2")), "float32")
+    selection.survey(quiet=True)
+    with mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="bucket")
+        with pytest.raises(type(error)):
+            bulk_import.import_words(Starting(), Sources(s3, OWNER), "words", selection, "bucket", GUARDS, quiet=True)
+        found = s3.list_objects_v2(Bucket="bucket").get("Contents", [])
+    assert bool(found) is kept
+    assert ("the same command waits for it and deletes s3://bucket/" in capsys.readouterr().err) is kept
 
 
 def test_leaving_an_import_says_that_it_goes_on(
