@@ -51,7 +51,7 @@ def bodies(values: dict[str, str], model: str) -> Iterator[bytes]:
     most_texts = int(values["MaxSentences"])
     many = [chr(0x100 + number) * (longest // most_texts // 2 - 4) for number in range(most_texts)]
     for text in [*texts, ["é" * ((longest - 200) // 2)], many, ["a" * longest]]:
-        fields = {"input": text} if model == "kim_cnn" else {"sent1": text[0][:4], "sent2": text}
+        fields = {"input": text} if model == "kim_cnn" else {"sent1": text[0].split()[0], "sent2": text}
         yield json.dumps(fields, ensure_ascii=False).encode()
 
 
