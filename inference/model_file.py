@@ -172,13 +172,17 @@ def _load_onnx(path: Path, architecture: str) -> Model:
     options.intra_op_num_threads = 1  # a pass takes less time than waking a second thread
     options.log_severity_level = 3  # errors
     try:
+        if path.stat().st_size > LARGEST:  # its weights are not compressed
+            raise ValueError(f"over {LARGEST:,} bytes")
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
         holds, config, *about = (json.loads(metadata.get(name, "null")) for name in METADATA)
     except Exception as error:
         raise _unreadable(path, error) from error
     _check_architecture(path, holds, architecture)
-    sizes = [config.get(name) for name in ("channels", "dim")] if isinstance(config, dict) else [None]
+    if not isinstance(config, dict):
+        raise ModelFileError(f"{path}: has no config in its metadata; utils/export_onnx.py writes one")
+    sizes = [config.get(name) for name in ("channels", "dim")]
     if not all(type(size) is int and size > 0 for size in sizes):
         raise ModelFileError(f"{path}: its config does not have the numbers channels and dim")
 

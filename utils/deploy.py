@@ -35,7 +35,7 @@ from toolkit.deployment import concurrency, deployed, page, versions, worst_bill
 from toolkit.deployment.deployed import Stack
 from toolkit.deployment.sam import Sam
 from toolkit.deployment.template import MODELS, ROOT, tables
-from toolkit.deployment.update import now, update, usable
+from toolkit.deployment.update import make_updatable, note_live, now, update
 
 Options = argparse.Namespace
 FEW = 50  # functions at once; a new account has 10, the default is 1,000
@@ -63,9 +63,14 @@ def choose_packages(options: Options, stack: Stack | None) -> dict[str, str]:
     return {model: str(path.resolve()) for model, path in chosen.items()}
 
 
+def account_of(session: boto3.Session) -> str:
+    """Return the number of the account, which S3 is told to be the owner of every bucket."""
+    return str(session.client("sts").get_caller_identity()["Account"])
+
+
 def check_bucket(session: boto3.Session, bucket: str) -> None:
     """Raise CommandError for a bucket that is not this account's: its owner would get, and could replace, the code."""
-    account = session.client("sts").get_caller_identity()["Account"]
+    account = account_of(session)
     try:
         session.client("s3").head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
     except ClientError as error:
@@ -80,7 +85,7 @@ def up(session: boto3.Session, options: Options) -> Stack:
     """Create or update the stack and return it; raise CommandError with the reason when that fails."""
     if options.bucket:
         check_bucket(session, options.bucket)
-    stack = usable(deployed.cloudformation(session), sam_of(options))
+    stack = make_updatable(deployed.cloudformation(session), sam_of(options))
     sent = choose_packages(options, stack)
     packages = {**(stack.packages if stack else {}), **sent}
     given = {f"Deploy{MODELS[model]}": "true" for model in sent}
@@ -109,7 +114,7 @@ def put_page(session: boto3.Session, options: Options, stack: Stack) -> None:
         except CommandError as error:
             raise CommandError(f"the API is there, the page is not: {error}") from None
     api = (stack.outputs.get("KimCnnUrl") or stack.outputs["SmCnnUrl"]).rpartition("/")[0]
-    page.put(session.client("s3"), stack.outputs["PageBucket"], api)
+    page.put(session.client("s3"), stack.outputs["PageBucket"], account_of(session), api)
     print("PageUrl", page.url(session, stack.outputs["PageBucket"]))
 
 
@@ -179,6 +184,7 @@ def rollback(session: boto3.Session, options: Options) -> None:
     if deployed.find(client, options.stack) is None:
         raise CommandError(f"no stack {options.stack} here; utils/deploy.py up makes it")
     functions = deployed.functions(client, options.stack)
+    note_live(lambdas, functions)  # as `sam deploy` may have deployed since
     before = versions.before_last_deployment(lambdas, functions)
     if not before:
         raise CommandError("no version before is kept; `up` keeps one when it deploys another")
@@ -190,6 +196,8 @@ def rollback(session: boto3.Session, options: Options) -> None:
 
 def down(session: boto3.Session, options: Options) -> None:
     """Remove the stack with its packages and its page; raise CommandError when that fails."""
+    if options.bucket:
+        check_bucket(session, options.bucket)
     client = deployed.cloudformation(session)
     stack = deployed.find(client, options.stack)
     if stack is None:
@@ -198,7 +206,7 @@ def down(session: boto3.Session, options: Options) -> None:
         client.delete_stack(StackName=options.stack)
     else:
         if bucket := stack.outputs.get("PageBucket"):
-            page.clear(session.client("s3"), bucket)
+            page.clear(session.client("s3"), bucket, account_of(session))
         if not sam_of(options).delete():
             raise CommandError("sam delete failed; its message is above")
 
@@ -207,13 +215,6 @@ def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise CommandError("removing asks first; without a terminal, say --yes")
     return input(question).lower() in ("y", "yes")
-
-
-def _parameter(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
 
 
 def _parse() -> argparse.Namespace:
@@ -236,10 +237,20 @@ def _parse() -> argparse.Namespace:
             help=f"package to deploy as {model} (without it, {model} stays as deployed; at first, build/{model}.zip)",
         )
     create.add_argument(
-        "--parameter", type=_parameter, action="append", default=[], metavar="NAME=VALUE", help="of template.yaml"
+        "--parameter",
+        type=cli.name_and_value,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of template.yaml",
     )
     create.add_argument(
-        "--tag", type=_parameter, action="append", default=[], metavar="NAME=VALUE", help="of the stack and all in it"
+        "--tag",
+        type=cli.name_and_value,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the stack and all in it",
     )
     create.add_argument("--renew", action="store_true", help="publish new versions even when nothing has changed")
     create.add_argument("--page", action="store_true", help="put the demo page in a bucket that anyone may read")

@@ -10,37 +10,61 @@ The durations file is JSON: `memory_mb`, `dim`, `log_bytes` per request, and und
 processors are alike.
 
 The requests of --data (in the forms of `load_test.py`) go in random order to containers that live for --life requests
-each: that gives the cache hit rate, and shares the cost of a start. Prices are without free tiers.
+each: that gives the cache hit rate, and shares the cost of a start. Prices are without free tiers. What alarms, metrics
+and traces add (AlarmEmail, Metrics and Tracing of template.yaml) stands below the table.
 """
 
 import json
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from inference import log_line
 from toolkit import cli
 from toolkit.cli import CommandError, run
 from toolkit.plot import pyplot, save
 from toolkit.prices import (
+    DOLLARS_PER_ALARM_METRIC,
     DOLLARS_PER_API_REQUEST,
+    DOLLARS_PER_DASHBOARD,
     DOLLARS_PER_GB_SECOND,
     DOLLARS_PER_LAMBDA_REQUEST,
     DOLLARS_PER_LOG_GB,
+    DOLLARS_PER_METRIC,
     DOLLARS_PER_RESTORED_GB,
     DOLLARS_PER_SERVER_HOUR,
     DOLLARS_PER_SNAPSHOT_GB_SECOND,
+    DOLLARS_PER_TRACE,
     HOURS_PER_MONTH,
 )
 from toolkit.traffic import Reads, read_requests, replay
 from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT, largest_item, read_units
 
 SERVER_MONTH = DOLLARS_PER_SERVER_HOUR * HOURS_PER_MONTH
+ALARM_METRICS_OF_API, ALARM_METRICS_OF_MODEL = 3, 6  # that the alarms of template.yaml look at
+METRICS_BYTES = 446  # that Metrics=on adds to a line of the log
 WORD_BYTES = 10  # a long word; the read unit of an item of 50 or 300 dimensions does not depend on it
 DURATIONS = ("start_seconds", "restore_seconds", "cached_seconds", "uncached_seconds", "read_wait_seconds")
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to serve requests, and the dollars of one, by part."""
+
+    name: str
+    snapstart: bool
+    cache: bool
+    parts: dict[str, float]
+
+    @property
+    def dollars(self) -> float:
+        """Of one request."""
+        return sum(self.parts.values())
 
 
 def per_request(
@@ -74,6 +98,17 @@ def snapshot_month(durations: dict[str, Any]) -> float:
     return durations["memory_mb"] / 1024 * DOLLARS_PER_SNAPSHOT_GB_SECOND * HOURS_PER_MONTH * 3600
 
 
+def watching(models: int) -> str:
+    """Return what it costs to watch a stack of so many models, in sentences."""
+    alarms = DOLLARS_PER_ALARM_METRIC * (ALARM_METRICS_OF_API + ALARM_METRICS_OF_MODEL * models)
+    metrics = DOLLARS_PER_METRIC * len(log_line.METRICS) * models
+    line = 1e6 * DOLLARS_PER_LOG_GB * METRICS_BYTES / 1e9
+    return (
+        f"Watching {models} model{'s' if models > 1 else ''} costs, a month: alarms ${alarms:.2f}, a dashboard "
+        f"${DOLLARS_PER_DASHBOARD:.2f}, metrics ${metrics:.2f} and ${line:.2f} of log per million requests."
+    )
+
+
 def read_durations(path: Path) -> dict[str, Any]:
     """Read a durations file; raise CommandError that names file and field."""
     try:
@@ -93,23 +128,21 @@ def read_durations(path: Path) -> dict[str, Any]:
     return durations
 
 
-def breakdown(ways: dict[str, dict[str, float]]) -> str:
+def breakdown(ways: Sequence[Way]) -> str:
     """Return a Markdown table of dollars per million requests, a column for each way."""
-    lines = [["dollars per million requests", *ways], ["---", *["---:"] * len(ways)]]
-    parts = next(iter(ways.values()))
-    lines += [[part, *(f"{1e6 * way[part]:.2f}" for way in ways.values())] for part in parts]
-    lines += [["**sum**", *(f"**{1e6 * sum(way.values()):.2f}**" for way in ways.values())]]
+    lines = [["dollars per million requests", *(way.name for way in ways)], ["---", *["---:"] * len(ways)]]
+    lines += [[part, *(f"{1e6 * way.parts[part]:.2f}" for way in ways)] for part in ways[0].parts]
+    lines += [["**sum**", *(f"**{1e6 * way.dollars:.2f}**" for way in ways)]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def plot(ways: dict[str, dict[str, float]], snapshot: float, path: Path) -> None:
+def plot(ways: Sequence[Way], snapshot: float, path: Path) -> None:
     """Draw dollars a month against requests a month, beside a small server that is always on."""
     requests = np.logspace(3, 8, 200)
     figure, axes = pyplot().subplots(figsize=(7.5, 4.2), layout="constrained")
-    for place, (name, way) in enumerate(ways.items()):
-        fixed = snapshot if "SnapStart" in name else 0.0
-        line = "--" if "no cache" in name else "-"
-        axes.plot(requests, fixed + requests * sum(way.values()), line, color=f"C{place // 2}", label=name)
+    for place, way in enumerate(ways):
+        dollars = snapshot * way.snapstart + requests * way.dollars
+        axes.plot(requests, dollars, "-" if way.cache else "--", color=f"C{place // 2}", label=way.name)
     axes.axhline(SERVER_MONTH, color="black", label="t4g.small, always on")
     axes.set(xscale="log", yscale="log", xlabel="requests a month", ylabel="dollars a month", ylim=(1e-2, 1e3))
     axes.grid(alpha=0.3)
@@ -139,21 +172,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     for life in lives:
         served = f"{life} (of which {len(requests)})" if life > len(requests) else str(life)
         print(f"| {served} | {reads[life].hit_rate:.1%} | {reads[life].reading:.1%} |")
-    ways = {
-        package + (", SnapStart" if snapstart else "") + ("" if cache else ", no cache"): per_request(
-            durations, package, reads[options.life], options.life, snapstart, cache
+    ways = [
+        Way(
+            package + (", SnapStart" if snapstart else "") + ("" if cache else ", no cache"),
+            snapstart,
+            cache,
+            per_request(durations, package, reads[options.life], options.life, snapstart, cache),
         )
         for package in durations["packages"]
         for snapstart in (False, True)
         for cache in (True, False)
-    }
+    ]
     snapshot = snapshot_month(durations)
     print(f"\nContainers that serve {options.life} requests, {durations['memory_mb']} MB.\n\n{breakdown(ways)}\n")
     print(f"A SnapStart snapshot costs ${snapshot:.2f} a month.")
+    print(f"{watching(1)}\n{watching(2)}")
+    print(f"A million traces cost ${1e6 * DOLLARS_PER_TRACE:.2f}: of a request a second, and of 5 % of the others.")
     print(f"A t4g.small that is always on costs ${SERVER_MONTH:.2f} a month, as much as")
-    for name, way in ways.items():
-        left = SERVER_MONTH - (snapshot if "SnapStart" in name else 0.0)
-        print(f"- {name}: {left / sum(way.values()) / 1e6:.1f} million requests a month")
+    for way in ways:
+        left = SERVER_MONTH - snapshot * way.snapstart
+        print(f"- {way.name}: {left / way.dollars / 1e6:.1f} million requests a month")
     if options.plot:
         plot(ways, snapshot, options.plot)
     return 0

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from tests.aws_strict.call import error
+from tests.aws_strict import rules
+from tests.aws_strict.call import Call, History, error
 from tests.conftest import Cloud
 from tests.stacks import DEPLOY, SENTENCE, call, make_table, printed, versions
+from toolkit.deployment import template
 
 STACK = "strict"
 
@@ -136,8 +139,10 @@ def test_rollback_goes_back_at_once_and_up_goes_forward(cloud: Cloud, url: str, 
     assert len(kept) == 3, "$LATEST, the last one and the one before"
 
 
-def test_an_interrupted_up_goes_on_and_the_next_one_waits_for_its_end(cloud: Cloud, url: str, tmp_path: Path) -> None:
-    package = str(unlike(cloud, tmp_path, 5))
+def test_an_interrupted_up_goes_on_the_next_one_waits_for_its_end_and_what_was_live_is_kept(
+    cloud: Cloud, url: str, tmp_path: Path
+) -> None:
+    before, package = output(url), str(unlike(cloud, tmp_path, 5))
     command = [sys.executable, str(DEPLOY), "up", "--stack", STACK, "--kim-cnn", package]
     with subprocess.Popen(
         command, env=cloud.environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
@@ -146,10 +151,42 @@ def test_an_interrupted_up_goes_on_and_the_next_one_waits_for_its_end(cloud: Clo
         while not status(cloud).endswith("_IN_PROGRESS") and time.monotonic() < deadline:
             time.sleep(0.05)
         os.killpg(running.pid, signal.SIGKILL)
-    deploy(
-        cloud, "up", "--parameter", "Throttle=49"
-    )  # whether it sees the change under way, or is refused for it first
+    # Whether it sees the change under way, or is refused for it first:
+    deploy(cloud, "up", "--parameter", "Throttle=49")
     assert output(url) == 5
+    deploy(cloud, "rollback")
+    assert output(url) == before
+
+
+def test_a_command_that_made_buckets_itself_would_wait_as_on_aws(cloud: Cloud) -> None:
+    """None does any more, as CloudFormation makes the page's: the test of the page meets neither refusal."""
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="own")
+    s3.put_public_access_block(Bucket="own", PublicAccessBlockConfiguration={"BlockPublicPolicy": False})
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_bucket_policy(Bucket="own", Policy="{}")
+    s3.delete_bucket(Bucket="own")
+    with pytest.raises(ClientError, match="OperationAborted"):
+        s3.create_bucket(Bucket="own")
+
+
+def test_a_package_that_is_replaced_in_the_bucket_does_not_go_on_serving(
+    cloud: Cloud, url: str, tmp_path: Path
+) -> None:
+    before, ours, theirs = output(url), unlike(cloud, tmp_path, 6), unlike(cloud, tmp_path, 7)
+
+    def replace(request: Call, past: History, client: rules.CLIENT_OF) -> None:
+        if request.operation == "CreateChangeSet":
+            function = template.parse(rules.body_of(request, client) or "")["Resources"]["KimCnnFunction"]
+            bucket, _, key = function["Properties"]["CodeUri"].removeprefix("s3://").partition("/")
+            client("s3").put_object(Bucket=bucket, Key=key, Body=theirs.read_bytes())
+
+    with cloud.aws.also(replace):
+        ran = deploy(cloud, "up", "--kim-cnn", ours, check=False)
+    assert ran.returncode == 1
+    assert f"kim_cnn: Lambda got other code than {ours} from the bucket" in ran.stderr.splitlines()[-1]
+    assert ran.stderr.rstrip().endswith("the previous version serves again")
+    assert output(url) == before
 
 
 def test_a_bucket_of_somebody_else_gets_no_package(cloud: Cloud) -> None:

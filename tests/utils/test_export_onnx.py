@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import kim_cnn.predict
 import sm_cnn.predict
+from architectures import PREDICT
+from inference import model_file
 from inference.model_file import Inputs, Model, ModelFileError
 from inference.service import Predict
 from inference.settings import Settings
@@ -27,8 +30,6 @@ KIM = {"dim": 6, "channels": 1, "filters": 5, "dropout": 0.5, "labels": ["bad", 
 SM = {"dim": 6, "channels": 1, "filters": 5, "width": 5, "features": True, "dropout": 0.5}
 OVERLAP = {"documents": 3, "document_frequency": "ice 2", "stop_words": "a the", "mean": [0.1] * 4, "scale": [1.0] * 4}
 
-PREDICT = {"kim_cnn": kim_cnn.predict, "sm_cnn": sm_cnn.predict}
-
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's, of itself
 
 
@@ -37,6 +38,14 @@ def pair(folder: Path, architecture: str, source: Path) -> tuple[Model, Model]:
     exported = folder / f"{architecture}.onnx"
     exported.write_bytes(export(source, architecture).SerializeToString())
     return PREDICT[architecture].load(source), PREDICT[architecture].load(exported)
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The committed Kim CNN, exported once: that takes seconds."""
+    folder = tmp_path_factory.mktemp("committed")
+    pair(folder, "kim_cnn", ROOT / "kim_cnn.model")
+    return folder / "kim_cnn.onnx"
 
 
 def sentences(random: np.random.Generator, count: int, time: int, length: int, words: str, lengths: str) -> Inputs:
@@ -105,23 +114,29 @@ def numbers(value: Any) -> list[float]:
     return [each for part in (value.values() if isinstance(value, dict) else value) for each in numbers(part)]
 
 
-def test_serving_it_does_not_import_torch(tmp_path: Path) -> None:
-    pair(tmp_path, "kim_cnn", ROOT / "kim_cnn.model")
+def test_serving_it_does_not_import_torch(committed: Path) -> None:
     code = "import sys, kim_handler; print('onnxruntime' in sys.modules, 'torch' in sys.modules)"
-    environment = {**os.environ, "MODEL_PATH": str(tmp_path / "kim_cnn.onnx"), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "MODEL_PATH": str(committed), "PYTHONPATH": str(ROOT)}
     result = subprocess.run([sys.executable, "-c", code], env=environment, check=True, text=True, capture_output=True)
     assert result.stdout == "True False\n"
 
 
-def test_a_wrong_file_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_wrong_file_is_refused_by_name(tmp_path: Path, committed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"not a graph")
     with pytest.raises(ModelFileError, match=r"bad\.onnx: not a model file"):
         kim_cnn.predict.load(tmp_path / "bad.onnx")
     with pytest.raises(ModelFileError, match=r"none\.onnx: no such file"):
         kim_cnn.predict.load(tmp_path / "none.onnx")
-    pair(tmp_path, "kim_cnn", ROOT / "kim_cnn.model")
     with pytest.raises(ModelFileError, match="holds a kim_cnn, not a sm_cnn"):
-        sm_cnn.predict.load(tmp_path / "kim_cnn.onnx")
+        sm_cnn.predict.load(committed)
+    with monkeypatch.context() as bound, pytest.raises(ModelFileError, match=r"kim_cnn\.onnx: .*over 1,000 bytes"):
+        bound.setattr(model_file, "LARGEST", 1000)
+        kim_cnn.predict.load(committed)
+    graph = onnx.load(committed)
+    onnx.helper.set_model_props(graph, {"architecture": '"kim_cnn"'})
+    onnx.save(graph, tmp_path / "bare.onnx")
+    with pytest.raises(ModelFileError, match=r"bare\.onnx: has no config in its metadata"):
+        kim_cnn.predict.load(tmp_path / "bare.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +148,8 @@ def data() -> Path:
     return Path(folder)
 
 
-def test_every_dev_sentence_gets_the_same_class(tmp_path: Path, data: Path) -> None:
-    torch_model, onnx_model = pair(tmp_path, "kim_cnn", ROOT / "kim_cnn.model")
+def test_every_dev_sentence_gets_the_same_class(committed: Path, data: Path) -> None:
+    torch_model, onnx_model = (kim_cnn.predict.load(path) for path in (ROOT / "kim_cnn.model", committed))
     rows = read_sst(next((data / "sst").glob("*fine*dev*")))
     dev = to_sentences(rows, torch_model.config["labels"], tokenize)
     vectors = load_vectors(data / "vectors/glove.6B.50d.subset.bin.gz", {word for row in dev for word in row.words})
