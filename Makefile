@@ -131,7 +131,7 @@ lock-torch: .venv/installed
 audit: .venv/audit/installed
 	@command -v shellcheck >/dev/null || { echo "shellcheck is needed: on Debian, apt-get install shellcheck" >&2; exit 1; }
 	shellcheck .ci/run utils/*.sh tests/package/*.sh
-	$(AUDIT)/bandit --quiet --configfile pyproject.toml --recursive inference toolkit sm_cnn kim_cnn utils bench *_handler.py
+	$(AUDIT)/bandit --quiet --configfile pyproject.toml --recursive inference toolkit sm_cnn kim_cnn utils bench *_handler.py *_batch.py
 	$(AUDIT)/checkov --config-file .checkov.yaml
 	@$(BIN)/python -c 'import json; from toolkit.deployment import template; content = template.read(); \
 		del content["Globals"]; print(json.dumps(content))' > .venv/audit/template.json

@@ -158,14 +158,21 @@ class Service:
         return Outcome(request, vectors, logits, embedded - started, time.perf_counter() - embedded)
 
 
-def make_handler(predict: Predict) -> gateway.Handler:
-    """Start a function: read the settings, load the model, connect; return the handler that Lambda calls."""
+def start(predict: Predict) -> Service:
+    """Start a function: read the settings, load the model, connect."""
     settings = Settings.from_environment()
     logging.getLogger("inference").setLevel(settings.log_level)
     gc.disable()  # What is imported stays: searching it for garbage took a fifth of torch's import.
     service = Service.load(predict, settings)
     gc.freeze()  # Later collections leave it out, too.
     gc.enable()
-    handler = with_check(gateway.http_handler(service.answer, settings, service.about(), service.health), service)
+    return service
+
+
+def make_handler(predict: Predict) -> gateway.Handler:
+    """Start a function of the API; return the handler that Lambda calls."""
+    service = start(predict)
+    answer = gateway.http_handler(service.answer, service.settings, service.about(), service.health)
+    handler = with_check(answer, service)
     snapstart.register(handler, service.vectors.reconnect, predict.EXAMPLE)
     return handler

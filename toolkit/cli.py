@@ -79,6 +79,14 @@ def name_and_value(text: str) -> tuple[str, str]:
     return name, value
 
 
+def agreed(question: str) -> bool:
+    """Return whether the user says yes; raise CommandError where there is no terminal to ask on."""
+    if not sys.stdin.isatty():
+        raise CommandError("it asks first; without a terminal, say --yes")
+    log(f"{question} [y/N] ")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def log(line: str) -> None:
     """Print a line to stderr at once."""
     print(line, file=sys.stderr, flush=True)

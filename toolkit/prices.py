@@ -1,4 +1,4 @@
-"""What AWS charges for requests and for watching them, apart from DynamoDB: us-east-1, no free tiers, as of 2026-11."""
+"""What AWS charges for requests and batches, and for watching them, DynamoDB apart: us-east-1, no free tiers, 2026."""
 
 # https://aws.amazon.com/lambda/pricing/ (x86, first 6 billion GB-seconds a month; start-up is billed like any duration)
 DOLLARS_PER_LAMBDA_REQUEST = 0.20e-6
@@ -20,5 +20,9 @@ DOLLARS_PER_DASHBOARD = 3.00
 DOLLARS_PER_TRACE = 5.00e-6
 # https://aws.amazon.com/ec2/pricing/on-demand/ (t4g.small: 2 processors, 2 GB) and /vpc/pricing/ (a public IPv4)
 DOLLARS_PER_SERVER_HOUR = 0.0168 + 0.005
+# https://aws.amazon.com/step-functions/pricing/ (standard workflows, each state entered)
+DOLLARS_PER_TRANSITION = 25.0e-6
+# https://aws.amazon.com/s3/pricing/ (standard, requests)
+DOLLARS_PER_S3_PUT, DOLLARS_PER_S3_GET = 5.0e-6, 0.4e-6
 
 HOURS_PER_MONTH = 730

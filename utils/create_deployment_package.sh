@@ -89,7 +89,7 @@ if [[ $runtime == onnx && $model != *.onnx ]]; then
 else
     cp "$model" "$package/$architecture.${model##*.}"
 fi
-cp "$root/${architecture%_cnn}_handler.py" "$root/LICENSE" "$package"
+cp "$root/${architecture%_cnn}"_{handler,batch}.py "$root/LICENSE" "$package"
 cp "$root"/inference/*.py "$package/inference"
 cp "$root/$architecture"/@(__init__|model|predict|overlap).py "$package/$architecture"
 

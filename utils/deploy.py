@@ -4,7 +4,7 @@
             --page, it puts the demo page on the web too
   urls      prints the URLs
   rollback  lets the version before the last deployment serve again, at once
-  down      removes the stack, its packages and its page with `sam delete`; never a table
+  down      removes the stack, its packages, page and batches with `sam delete`; never a table
 
 The first `up` deploys the packages in build/. Later ones replace a model only when they name its package; a parameter
 keeps its value until it is given another. A change under way is waited for. Region, profile and credentials as for
@@ -18,7 +18,7 @@ Example:
 """
 
 import argparse
-import sys
+import itertools
 import time
 import urllib.error
 import urllib.request
@@ -141,13 +141,14 @@ def who_may_call(session: boto3.Session, options: Options, stack: Stack) -> None
     if stack.parameters["Auth"] != "none":
         return
     lambdas, dynamodb = session.client("lambda"), session.client("dynamodb")
-    functions = deployed.functions(deployed.cloudformation(session), options.stack)
+    kinds = ("Function", "Batch")
+    found = [deployed.functions(deployed.cloudformation(session), options.stack, kind).values() for kind in kinds]
     units = {}
     for table in tables(stack.parameters):
         described = dynamodb.describe_table(TableName=table)["Table"]
         most = described.get("OnDemandThroughput", {}).get("MaxReadRequestUnits", -1)
         units[table] = most if most > 0 else None
-    reserved = not concurrency.shortage(lambdas, list(functions.values()), stack.parameters)
+    reserved = not concurrency.shortage(lambdas, list(itertools.chain(*found)), stack.parameters)
     account = concurrency.limit(lambdas).get("ConcurrentExecutions", concurrency.DEFAULT_LIMIT)
     log(worst_bill.warning(worst_bill.hourly(stack.parameters, reserved, account, units)))
 
@@ -205,16 +206,11 @@ def down(session: boto3.Session, options: Options) -> None:
     elif stack.status == "REVIEW_IN_PROGRESS":  # there is nothing in it yet
         client.delete_stack(StackName=options.stack)
     else:
-        if bucket := stack.outputs.get("PageBucket"):
-            page.clear(session.client("s3"), bucket, account_of(session))
+        for name in ("PageBucket", "BatchBucket"):
+            if bucket := stack.outputs.get(name):
+                page.clear(session.client("s3"), bucket, account_of(session))
         if not sam_of(options).delete():
             raise CommandError("sam delete failed; its message is above")
-
-
-def _agreed(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise CommandError("removing asks first; without a terminal, say --yes")
-    return input(question).lower() in ("y", "yes")
 
 
 def _parse() -> argparse.Namespace:
@@ -263,7 +259,7 @@ def main() -> int:
     options = _parse()
     session = boto3.Session(profile_name=options.profile, region_name=options.region)
     if options.command == "down":
-        if not options.yes and not _agreed(f"remove stack {options.stack} with its packages and page? [y/N] "):
+        if not options.yes and not cli.agreed(f"remove stack {options.stack} with its packages, page and batches?"):
             raise CommandError("nothing was removed")
         down(session, options)
     elif options.command == "up":

@@ -6,7 +6,8 @@
 The durations file is JSON: `memory_mb`, `dim`, `log_bytes` per request, and under `packages` for each package
 `start_seconds` (a cold start, to its first answer), `restore_seconds` (the same from a SnapStart snapshot),
 `cached_seconds` and `uncached_seconds` (a warm request with every word in the cache, and with none) and
-`read_wait_seconds` (what DynamoDB takes to answer). Durations measured on another machine hold on Lambda as far as the
+`read_wait_seconds` (what DynamoDB takes to answer); `batch_seconds`, of a row in a batch (bench/batch_rate.py), may be
+left out, and the column with it. Durations measured on another machine hold on Lambda as far as the
 processors are alike.
 
 The requests of --data (in the forms of `load_test.py`) go in random order to containers that live for --life requests
@@ -25,7 +26,9 @@ from typing import Any
 import numpy as np
 
 from inference import log_line
+from inference.tokenizer import tokenize
 from toolkit import cli
+from toolkit.batch import PART_DOLLARS, PART_ROWS
 from toolkit.cli import CommandError, run
 from toolkit.plot import pyplot, save
 from toolkit.prices import (
@@ -47,6 +50,7 @@ from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT, largest_item, read_uni
 
 SERVER_MONTH = DOLLARS_PER_SERVER_HOUR * HOURS_PER_MONTH
 ALARM_METRICS_OF_API, ALARM_METRICS_OF_MODEL = 3, 6  # that the alarms of template.yaml look at
+BATCH_ROWS, BATCH_FUNCTIONS = 1_000_000, 10  # the default of BatchConcurrency
 METRICS_BYTES = 446  # that Metrics=on adds to a line of the log
 WORD_BYTES = 10  # a long word; the read unit of an item of 50 or 300 dimensions does not depend on it
 DURATIONS = ("start_seconds", "restore_seconds", "cached_seconds", "uncached_seconds", "read_wait_seconds")
@@ -86,6 +90,24 @@ def per_request(
         "SnapStart restores": DOLLARS_PER_RESTORED_GB * gigabytes / life if snapstart else 0.0,
         "DynamoDB reads": DOLLARS_PER_READ_UNIT * units * reads.words * (1 - hit_rate),
         "logs": DOLLARS_PER_LOG_GB * durations["log_bytes"] / 1e9,
+        "Step Functions, S3": 0.0,
+    }
+
+
+def per_batch_row(durations: dict[str, Any], package: str, vocabulary: int) -> dict[str, float]:
+    """Return the dollars of a row in a batch of a million by ten functions, each of which reads the vocabulary once."""
+    measured, gigabytes = durations["packages"][package], durations["memory_mb"] / 1024
+    units = read_units(largest_item(WORD_BYTES, durations["dim"], "float32"))
+    share = BATCH_FUNCTIONS / BATCH_ROWS
+    return {
+        "gateway": 0.0,
+        "Lambda requests": DOLLARS_PER_LAMBDA_REQUEST / PART_ROWS,
+        "Lambda time, requests": DOLLARS_PER_GB_SECOND * gigabytes * measured["batch_seconds"],
+        "Lambda time, starts": DOLLARS_PER_GB_SECOND * gigabytes * measured["start_seconds"] * share,
+        "SnapStart restores": 0.0,
+        "DynamoDB reads": DOLLARS_PER_READ_UNIT * units * vocabulary * share,
+        "logs": DOLLARS_PER_LOG_GB * durations["log_bytes"] / 1e9 / PART_ROWS,
+        "Step Functions, S3": PART_DOLLARS / PART_ROWS,
     }
 
 
@@ -183,8 +205,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         for snapstart in (False, True)
         for cache in (True, False)
     ]
+    shown = list(ways)
+    vocabulary = len({word for fields in requests for text in fields.values() for word in tokenize(text)})
+    for package, measured in durations["packages"].items():
+        if "batch_seconds" in measured:
+            shown.append(Way(f"{package}, batch", False, True, per_batch_row(durations, package, vocabulary)))
     snapshot = snapshot_month(durations)
-    print(f"\nContainers that serve {options.life} requests, {durations['memory_mb']} MB.\n\n{breakdown(ways)}\n")
+    print(f"\nContainers that serve {options.life} requests, {durations['memory_mb']} MB.\n\n{breakdown(shown)}\n")
     print(f"A SnapStart snapshot costs ${snapshot:.2f} a month.")
     print(f"{watching(1)}\n{watching(2)}")
     print(f"A million traces cost ${1e6 * DOLLARS_PER_TRACE:.2f}: of a request a second, and of 5 % of the others.")

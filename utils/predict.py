@@ -33,18 +33,14 @@ from inference.model_file import Model, OtherArchitectureError
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
 from toolkit import cli
-from toolkit.cli import CommandError, log, open_output, output_file, read_lines, run
+from toolkit.answered import PAIR, Row, answered, check_columns, flattened, kind
+from toolkit.cli import CommandError, log, open_output, read_lines, run
 from toolkit.columns import plain, read_whole_rows
-from toolkit.compression import SUFFIXES
 from toolkit.texts import DEFAULT_COLUMN, is_table
 from toolkit.training.remote import about, post_each, split
 from toolkit.vectors.file import load_vectors
 
 MODELS: dict[str, ModuleType] = {"kim_cnn": kim_cnn.predict, "sm_cnn": sm_cnn.predict}
-PAIR = ["question", "answer"]
-NEW_COLUMNS = {"kim_cnn": ("predicted", "probabilities"), "sm_cnn": ("probability", "rank")}
-
-Row = dict[str, Any]
 
 
 class Request(NamedTuple):
@@ -69,8 +65,7 @@ def read(name: str, architecture: str, text_columns: Sequence[str]) -> tuple[lis
         raise CommandError(f"{name}: no rows in it")
     texts = []
     for place, row in found:
-        if there := [column for column in NEW_COLUMNS[architecture] if column in row]:
-            raise CommandError(f"{place}: has a column {there[0]!r} already, which the answer goes to; rename it")
+        check_columns(place, row, architecture)
         values = [plain(row[column], f"{place}, {column!r}") for column in columns]
         texts.append([" ".join(filter(None, values))] if architecture == "kim_cnn" else values)
         if not all(texts[-1]):
@@ -174,38 +169,12 @@ def write(name: str, rows: Sequence[Row]) -> None:
         writer.writerows(flat)
 
 
-def flattened(row: Row) -> Row:
-    """Return a row with a column for each probability, and other values of JSON as JSON."""
-    flat: Row = {}
-    for name, value in row.items():
-        if name == "probabilities":
-            flat.update({f"probability of {label}": share for label, share in value.items()})
-        else:
-            flat[name] = json.dumps(value) if isinstance(value, (dict, list, bool)) else value
-    return flat
-
-
-def kind(name: str) -> str:
-    """Return the suffix of a file's name that says what it holds, without that of a compression."""
-    path = Path(name)
-    return (path.with_suffix("") if path.suffix in SUFFIXES else path).suffix
-
-
 def header(text: str) -> tuple[str, str]:
     """Return name and value of a header, for argparse."""
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME: VALUE")
     return name.strip(), value.strip()
-
-
-def answered(name: str) -> str:
-    """Return the name of the output, for argparse."""
-    if name != "-":
-        output_file(name)
-        if kind(name) not in (".csv", ".jsonl"):
-            raise argparse.ArgumentTypeError(f"{name} is named neither .csv nor .jsonl")
-    return name
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:

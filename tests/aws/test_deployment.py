@@ -235,7 +235,7 @@ def test_a_first_deployment_that_fails_says_why_the_next_starts_afresh_and_down_
     tables = cloud.client("dynamodb").list_tables()["TableNames"]
     refused = cloud.run(DEPLOY, "down", *names, check=False)
     assert refused.returncode == 1
-    assert refused.stderr == "deploy.py: removing asks first; without a terminal, say --yes\n"
+    assert refused.stderr == "deploy.py: it asks first; without a terminal, say --yes\n"
     cloud.run(DEPLOY, "down", "--yes", *names)
     assert [found["Key"] for found in s3.list_objects_v2(Bucket="somebodys")["Contents"]] == ["kim-only/precious"]
     assert cloud.client("dynamodb").list_tables()["TableNames"] == tables

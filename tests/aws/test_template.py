@@ -35,6 +35,7 @@ WAYS: dict[str, dict[str, str]] = {
         "Canary": "Linear10PercentEvery1Minute",
     },
     "all that tells": {
+        "Batch": "on",
         "AlarmEmail": "on-call@example.org",
         "MonthlyBudget": "20",
         "Metrics": "on",

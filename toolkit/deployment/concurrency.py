@@ -28,6 +28,7 @@ def shortage(client: Any, functions: Sequence[str], values: dict[str, str]) -> s
     `functions` are those that the stack has; what they reserve now is theirs to reserve again.
     """
     each, count = int(values["Concurrency"]), len(template.deployed_models(values))
+    of_batches = int(values["BatchConcurrency"]) if values["Batch"] == "on" else 0
     if each == 0:
         return ""
     account = limit(client)
@@ -36,9 +37,10 @@ def shortage(client: Any, functions: Sequence[str], values: dict[str, str]) -> s
     free = account["UnreservedConcurrentExecutions"]
     for function in functions:
         free += client.get_function_concurrency(FunctionName=function).get("ReservedConcurrentExecutions", 0)
-    if free - each * count >= UNRESERVED:
+    if free - (each + of_batches) * count >= UNRESERVED:
         return ""
-    wanted = f"{count} x {each}" if count > 1 else each
+    each_wanted = f"({each} + {of_batches} of batches)" if of_batches else each
+    wanted = f"{count} x {each_wanted}" if count > 1 else each_wanted
     return (
         f"Concurrency={each} can't be reserved: of the account's {account['ConcurrentExecutions']} concurrent "
         f"executions here, {free} are free, {UNRESERVED} must stay so, and {wanted} are wanted. Deploying without; "

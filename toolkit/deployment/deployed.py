@@ -72,8 +72,11 @@ def find(client: Any, name: str) -> Stack | None:
     )
 
 
-def functions(client: Any, name: str) -> dict[str, str]:
-    """Return the names of the functions of a stack, by model; none when there is no such stack."""
+def functions(client: Any, name: str, kind: str = "Function") -> dict[str, str]:
+    """Return the names of the functions of a stack, by model; none when there is no such stack.
+
+    Those of the API, or with the `kind` "Batch" those of batches.
+    """
     try:
         resources = client.describe_stack_resources(StackName=name)["StackResources"]
     except ClientError as error:
@@ -82,7 +85,7 @@ def functions(client: Any, name: str) -> dict[str, str]:
         raise
     there = [item for item in resources if item["ResourceStatus"] != "DELETE_COMPLETE"]  # which stay listed
     names = {item["LogicalResourceId"]: item.get("PhysicalResourceId") for item in there}
-    return {model: found for model, prefix in MODELS.items() if (found := names.get(f"{prefix}Function"))}
+    return {model: found for model, prefix in MODELS.items() if (found := names.get(f"{prefix}{kind}"))}
 
 
 def continue_rollback(client: Any, name: str) -> Stack | None:

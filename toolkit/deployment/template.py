@@ -12,8 +12,8 @@ from toolkit.cli import CommandError
 ROOT = Path(__file__).resolve().parents[2]
 # Parameters whose values no version of a function has
 NOT_OF_FUNCTIONS = {
-    "AlarmEmail", "AlarmTopic", "Auth", "Canary", "Concurrency", "JwtAudience", "JwtIssuer", "LogRetention",
-    "MonthlyBudget", "Page", "Throttle", "UnknownShare",
+    "AlarmEmail", "AlarmTopic", "Auth", "Batch", "BatchConcurrency", "Canary", "Concurrency", "JwtAudience",
+    "JwtIssuer", "LogRetention", "MonthlyBudget", "Page", "Throttle", "UnknownShare",
 }  # fmt: skip
 MODELS = {"sm_cnn": "SmCnn", "kim_cnn": "KimCnn"}  # part of the names of its resources and parameters
 
@@ -99,9 +99,10 @@ def fill(
     if not reserves:  # nor is there a bound to ring at then
         template["Conditions"]["ReservesConcurrency"] = {"Fn::Equals": ["on", "off"]}
     for model, prefix in MODELS.items():
-        function = resources[f"{prefix}Function"]["Properties"]
-        del function["AutoPublishCodeSha256"], function["CodeUri"]
-        function |= {"CodeUri": packages[model]} if model in packages else {"InlineCode": "# not deployed"}
+        del resources[f"{prefix}Function"]["Properties"]["AutoPublishCodeSha256"]
+        for function in (resources[f"{prefix}{kind}"]["Properties"] for kind in ("Function", "Batch")):
+            del function["CodeUri"]
+            function |= {"CodeUri": packages[model]} if model in packages else {"InlineCode": "# not deployed"}
         if not shifts:
             del resources[f"{prefix}Live"]["UpdatePolicy"]
         (statement,) = resources[f"{prefix}Reads"]["Properties"]["PolicyDocument"]["Statement"]

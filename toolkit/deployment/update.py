@@ -66,7 +66,8 @@ def update(
     note_live(lambdas, functions)
     live = {model: versions.named(lambdas, function) for model, function in functions.items()}
     tables = {model: versions.tables(lambdas, function) for model, function in functions.items()}
-    shortage = concurrency.shortage(lambdas, list(functions.values()), values)
+    of_batches = deployed.functions(client, sam.stack, "Batch") if stack else {}
+    shortage = concurrency.shortage(lambdas, [*functions.values(), *of_batches.values()], values)
     if shortage:
         log(shortage)
     # CodeDeploy shifts no alias that others than CloudFormation have moved: "The Lambda function alias version does not
