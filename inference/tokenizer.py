@@ -37,9 +37,9 @@ ABBREVIATIONS = frozenset(
 _SPELLINGS = {
     "“": " `` ", "”": " '' ", "„": " `` ", "«": " `` ", "»": " '' ", "‘": "'", "’": "'", "…": " ... ",
     "-lrb-": " ( ", "-rrb-": " ) ", "-lsb-": " [ ", "-rsb-": " ] ", "-lcb-": " { ", "-rcb-": " } ",
-    "\\/": "/", "\\*": "*",
 }  # fmt: skip
-_SPELLING = re.compile(f"(?ai:{'|'.join(map(re.escape, _SPELLINGS))})")
+# Or the backslashes of the Treebank's `\/` and `\*`: all of them, or tokenizing twice would take more.
+_SPELLING = re.compile(rf"(?ai:{'|'.join(map(re.escape, _SPELLINGS))})|(?<!\\)\\+(?=[/*])")
 
 _OPENING_QUOTE = re.compile(r"(?<![^\s(\[{<])\"")
 # Separate wherever they stand; a comma or colon between digits belongs to the number.
@@ -48,7 +48,8 @@ _NOT = re.compile(r"(?<=\w)((?ai:n't))(?!\w)")
 _CLITIC = re.compile(r"(?<=\w)('(?ai:s|m|d|ll|re|ve))(?!\w)")
 # A quote before a word, unless the word is a clitic, an elision or a decade ('em, 'til, '70s).
 _LEADING_QUOTE = re.compile(r"(?<!\S)('|`)(?=[^\W\d])(?!(?ai:s|m|d|ll|re|ve|em|n|til|tis|twas|cause|bout)(?!\w))")
-_TRAILING_QUOTE = re.compile(r"(?<=[\w.])'(?=\.?(?!\S))")
+_ENDING = re.compile(r"(?:(?<!\S)|[^\s'.])['.]++(?!\S)")  # of quotes and periods, with the character before
+_TRAILING_QUOTE = re.compile(r"(?<=[\w.])'")
 _CANNOT = re.compile(r"(?<!\S)((?ai:can))((?ai:not))(?=\.?(?!\S))")
 _LAST_PERIOD = re.compile(r"(?<!\S)([^\s.]{2,})\.(?!\S)")
 
@@ -121,7 +122,7 @@ def _are_booleans(options: dict[str, Any]) -> bool:
 
 def _spell(chunk: str) -> str:
     """Return text without white space with its characters and quotes as the vectors spell them."""
-    text = _SPELLING.sub(lambda match: _SPELLINGS[match[0].lower()], chunk)
+    text = _SPELLING.sub(lambda match: _SPELLINGS.get(match[0].lower(), ""), chunk)
     return _OPENING_QUOTE.sub(" `` ", text).replace('"', " '' ")
 
 
@@ -131,7 +132,7 @@ def _words(text: str) -> list[str]:
     text = _NOT.sub(r" \1", text)
     text = _CLITIC.sub(r" \1", text)
     text = _LEADING_QUOTE.sub(r"\1 ", text)
-    text = _TRAILING_QUOTE.sub(" ' ", text)
+    text = _ENDING.sub(lambda ending: _TRAILING_QUOTE.sub(" ' ", ending[0]), text)
     text = _CANNOT.sub(r"\1 \2", text)
     return _LAST_PERIOD.sub(_split_last_period, text).split()
 

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inference.tokenizer import CASE_MARKS, PLACEHOLDERS, Tokenizer, tokenize
@@ -102,6 +102,8 @@ characters = st.one_of(st.characters(), st.sampled_from([*"aAbs'`\".,!?()-nt $%:
 
 
 @every
+@example(text="a\\\\/b\\\\\\*")
+@example(text="a'.'.'")
 @given(text=st.lists(characters, max_size=60).map("".join))
 def test_tokenizing_twice_changes_nothing(tokenizer: Tokenizer, text: str) -> None:
     words = tokenizer(text)
