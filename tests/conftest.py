@@ -1,6 +1,8 @@
 """Fixtures: no AWS account, a table in the process for units, a cloud that is as strict as AWS for end-to-end tests."""
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -88,6 +90,26 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@contextlib.contextmanager
+def make_serve(port: int, log: Path, end: signal.Signals, **variables: str) -> Iterator[str]:
+    """Run what `make serve` runs, with its variables; yield the page's URL. In the end the signal goes to all of it."""
+    process = subprocess.Popen(
+        [sys.executable, "utils/local_cloud.py", "--port", str(port), "--log", log, "--", "utils/demo.sh", "--stay"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHON": sys.executable, **variables},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        yield next(line.strip() for line in process.stdout if "?api=" in line)
+    finally:
+        os.killpg(process.pid, end)
+        process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="session")

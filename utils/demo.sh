@@ -51,7 +51,7 @@ if [[ ${1:-} != --stay ]]; then
     printf '\nThe cloud ends here, and its URLs with it; make serve keeps them until Ctrl-C.\n'
 else
     api=$(awk '$1 ~ /CnnUrl$/ { print $2; exit }' build/local/urls)
-    printf '\nserving until Ctrl-C; try both models at\n'
+    printf '\nserving until Ctrl-C; try it at\n'
     python -u -m http.server --bind 127.0.0.1 --directory demo 0 2>build/local/page.log |
         sed -u -n "s|.*(\(http.*\)) .*|\1?api=${api%/*}|p"
 fi
