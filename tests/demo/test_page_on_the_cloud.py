@@ -61,7 +61,7 @@ def test_an_error_of_the_api_is_shown_and_can_be_corrected_by_keyboard(page: Pag
     page.goto(page_url)
     page.get_by_label("Text", exact=True).fill("word " * 30_000)
     page.keyboard.press("Enter")
-    expect(page.locator(".problem")).to_contain_text("413: the body is over 98304 bytes; send less at a time")
+    expect(page.locator(".problem")).to_contain_text("413: the body is over 65536 bytes; send less at a time")
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type("<script>alert('a very good movie')</script>")
     page.keyboard.press("Enter")
