@@ -60,7 +60,7 @@ def ways(predict: Predict, model: Model, requests: list[dict[str, str]]) -> dict
     client = boto3.client("dynamodb")
     keys = [{f"{dim}-float32": {"Keys": [{"word": {"S": word}} for word in each]}} for each in words]
     vectors = {word: np.random.default_rng(0).normal(size=dim).astype(np.float32) for each in words for word in each}
-    inputs = [predict.batches(model, each, vectors)[0][1] for each in sentences]
+    inputs = [next(predict.batches(model, each, vectors))[1] for each in sentences]
 
     def each_request(table: str, cache_size: int, vectors: Any = None) -> list[Callable[[], Any]]:
         call = workload.function(predict, model, table, cache_size, vectors)

@@ -10,6 +10,7 @@ import importlib
 import json
 import resource
 import time
+from typing import Any
 
 import numpy as np
 import workload
@@ -28,15 +29,23 @@ def words(count: int, first: int = 0) -> str:
     return " ".join(np.base_repr(46_656 + number, 36).lower() for number in numbers)
 
 
-def requests() -> dict[str, list[str]]:
-    """Return the texts of the largest requests, by name."""
+def requests(model: str) -> dict[str, dict[str, Any]]:
+    """Return the fields of the largest requests, by name."""
     sentences, longest = LIMITS.max_sentences, LIMITS.max_words
     each = LIMITS.max_body_bytes // sentences // 5 - 5  # four letters and a space; the rest is JSON
-    return {
+    lists = {
         "most distinct words": [words(min(each, longest), each * row) for row in range(sentences)],
         "all of the greatest length": ["a " * longest] * sentences,
         "one long, the others short": [words(longest), *["a"] * (sentences - 1)],
     }
+    explained = max(LIMITS.max_explained_words // longest, 1)
+    if model == "kim_cnn":
+        of_lists: dict[str, dict[str, Any]] = {name: {"input": texts} for name, texts in lists.items()}
+        texts = [words(longest, longest * row) for row in range(explained)]
+        return {**of_lists, "explained, the longest texts": {"input": texts, "explain": True}}
+    of_lists = {name: {"sent1": words(200), "sent2": texts} for name, texts in lists.items()}
+    pair = {"sent1": words(longest), "sent2": words(longest, longest)}
+    return {**of_lists, "explained, the longest pair": {**pair, "explain": True}}
 
 
 def peak() -> float:
@@ -53,9 +62,8 @@ def main() -> None:
     model = workload.random_weights(predict, dim=DIM, channels=CHANNELS)
     print(f"{name}: {peak():.0f} MB before the first request")
     with stub_server():
-        for kind, texts in requests().items():
+        for kind, fields in requests(name).items():
             call = workload.function(predict, model, f"{model.vector_length}-float32", LIMITS.word_cache_size)
-            fields = {"input": texts} if name == "kim_cnn" else {"sent1": words(200), "sent2": texts}
             started, cpu = time.perf_counter(), time.process_time()
             answer = call(fields)
             seconds, cpu = time.perf_counter() - started, time.process_time() - cpu

@@ -22,6 +22,7 @@ class Request(NamedTuple):
     sentences: list[list[str]]  # the words of each text, at most as many as the model takes
     truncated: list[bool]  # whether a text has more words
     is_list: bool  # whether the caller sent a list, and gets lists back
+    explain: bool = False  # whether the caller wants to know what each word did
 
 
 def text_field(fields: dict[str, Any], name: str, tokenizer: Tokenizer, settings: Settings) -> Request:
@@ -45,6 +46,19 @@ def texts_field(fields: dict[str, Any], name: str, tokenizer: Tokenizer, setting
     if sum(map(_bytes, texts.values())) > settings.max_body_bytes:
         raise too_large(name, settings)
     return _request(texts, True, tokenizer)
+
+
+def explain_field(fields: dict[str, Any], words: int, settings: Settings) -> bool:
+    """Return field `explain`, a boolean, False if it is not there; raise RequestError when it is none.
+
+    Also raises it when an explanation is asked for, and the request has more `words` to explain than the bound.
+    """
+    explain = fields.get("explain", False)
+    if not isinstance(explain, bool):
+        raise RequestError(400, f"explain is {json_type(explain)}; send true or false")
+    if explain and words > (most := settings.max_explained_words):
+        raise RequestError(400, f"the request has {words} words to explain; send at most {most}, or no explain")
+    return explain
 
 
 def distinct_words(request: Request, settings: Settings) -> list[str]:

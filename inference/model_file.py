@@ -8,7 +8,7 @@ by ONNX Runtime without torch; all but the weights is JSON in its metadata (docs
 
 import json
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,11 +53,11 @@ class Model:
         """Numbers per word: channels × dim."""
         return int(self.config["channels"]) * int(self.config["dim"])
 
-    def logits(self, batches: Sequence[Batch]) -> np.ndarray:
+    def logits(self, batches: Iterable[Batch]) -> np.ndarray:
         """Return the logits of all rows of `batches`, float32 (rows, classes), from a forward pass for each."""
-        parts = [self.forward(inputs) for _, inputs in batches]
-        logits = np.empty((sum(map(len, parts)), parts[0].shape[1]), np.float32)
-        for (rows, _), part in zip(batches, parts, strict=True):
+        parts = [(rows, self.forward(inputs)) for rows, inputs in batches]
+        logits = np.empty((sum(len(rows) for rows, _ in parts), parts[0][1].shape[1]), np.float32)
+        for rows, part in parts:
             logits[rows] = part
         return logits
 
@@ -168,13 +168,17 @@ def _load_onnx(path: Path, architecture: str) -> Model:
     options.intra_op_num_threads = 1  # a pass takes less time than waking a second thread
     options.log_severity_level = 3  # errors
     try:
+        if path.stat().st_size > LARGEST:  # its weights are not compressed
+            raise ValueError(f"over {LARGEST:,} bytes")
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
         holds, config, *about = (json.loads(metadata.get(name, "null")) for name in METADATA)
     except Exception as error:
         raise _unreadable(path, error) from error
     _check_architecture(path, holds, architecture)
-    sizes = [config.get(name) for name in ("channels", "dim")] if isinstance(config, dict) else [None]
+    if not isinstance(config, dict):
+        raise ModelFileError(f"{path}: has no config in its metadata; utils/export_onnx.py writes one")
+    sizes = [config.get(name) for name in ("channels", "dim")]
     if not all(type(size) is int and size > 0 for size in sizes):
         raise ModelFileError(f"{path}: its config does not have the numbers channels and dim")
 

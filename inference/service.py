@@ -4,7 +4,7 @@ import gc
 import hashlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -36,11 +36,16 @@ class Predict(Protocol):
 
     def batches(
         self, model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[str, np.ndarray | None]
-    ) -> list[Batch]:
+    ) -> Iterator[Batch]:
         """Make the arrays of the forward passes."""
 
     def answer(self, model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]:
         """Make the answer's fields of logits."""
+
+    def explain(
+        self, model: Model, request: Request, vectors: Mapping[str, np.ndarray | None], logits: np.ndarray
+    ) -> dict[str, Any]:
+        """Make the answer's fields that say what each word did."""
 
 
 class Outcome(NamedTuple):
@@ -116,19 +121,27 @@ class Service:
         facts = {} if facts is None else facts
         facts["model"] = self.digest
         outcome = self.run(fields, deadline, facts)
+        explaining = time.perf_counter()
+        explanation = (
+            self.predict.explain(self.model, outcome.request, outcome.vectors, outcome.logits)
+            if outcome.request.explain
+            else {}
+        )
+        t_inference = outcome.t_inference + time.perf_counter() - explaining
         load_seconds, self._load_seconds = self._load_seconds, 0.0
         unknown = [word for word, vector in outcome.vectors.items() if vector is None]
         facts["unknown"] = len(unknown)
         facts["lookup_seconds"] = round(outcome.t_sent_embedding, 6)
-        facts["inference_seconds"] = round(outcome.t_inference, 6)
+        facts["inference_seconds"] = round(t_inference, 6)
         facts["load_seconds"] = round(load_seconds, 6)
         return {
             **self.predict.answer(self.model, outcome.request, outcome.logits),
+            **explanation,
             "unknown_words": unknown,
             "t_overall": load_seconds + time.perf_counter() - started,
             "t_sent_embedding": outcome.t_sent_embedding,
             "t_load_model": load_seconds,
-            "t_inference": outcome.t_inference,
+            "t_inference": t_inference,
         }
 
     def run(self, fields: dict[str, Any], deadline: float, facts: dict[str, Any] | None = None) -> Outcome:
@@ -142,7 +155,7 @@ class Service:
             if facts is not None:
                 facts |= {"words": sum(map(len, request.sentences)), "distinct": len(words), "hot": reading.hot}
                 facts |= {"cached": reading.cached, "calls": reading.calls, "tries": len(reading.tries)}
-        batches = self.predict.batches(self.model, request.sentences, vectors)
+        batches = list(self.predict.batches(self.model, request.sentences, vectors))
         embedded = time.perf_counter()
         logits = self.model.logits(batches)
         return Outcome(request, vectors, logits, embedded - started, time.perf_counter() - embedded)
@@ -155,7 +168,7 @@ def _read_client() -> Any:
 
 
 def make_handler(predict: Predict) -> gateway.Handler:
-    """Start a function: read the settings, load the model, connect; return the handler that Lambda calls."""
+    """Start a function: read the settings, load the model; return the handler that Lambda calls."""
     settings = Settings.from_environment()
     logging.getLogger("inference").setLevel(settings.log_level)
     gc.disable()  # What is imported stays: searching it for garbage took a fifth of torch's import.

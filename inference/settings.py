@@ -29,6 +29,7 @@ class Settings:
     max_sentences: int = 128  # in a list
     max_words: int = 256  # of a text that a model takes whose file does not say how many; the rest is cut off
     max_distinct_words: int = 2000  # in a request; each may cost a read
+    max_explained_words: int = 512  # in a request, of SM-CNN in all its pairs; each is left out once, in a forward pass
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -52,6 +53,7 @@ class Settings:
             max_sentences=_whole_number(environment, "MAX_SENTENCES", cls.max_sentences),
             max_words=_whole_number(environment, "MAX_WORDS", cls.max_words, least=1),
             max_distinct_words=_whole_number(environment, "MAX_DISTINCT_WORDS", cls.max_distinct_words),
+            max_explained_words=_whole_number(environment, "MAX_EXPLAINED_WORDS", cls.max_explained_words),
         )
 
 

@@ -1,13 +1,14 @@
 """Kim CNN from words to scores: the one way, which the handler and evaluate.py both take."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from inference import model_file
-from inference.fields import Request, texts_field
+from inference.explanation import by_sentence, without_each
+from inference.fields import Request, explain_field, texts_field
 from inference.model_file import Batch, Inputs, Model, ModelFileError
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
@@ -48,16 +49,17 @@ def load(path: Path) -> Model:
 
 def read(fields: dict[str, Any], tokenizer: Tokenizer, settings: Settings) -> Request:
     """Return the texts of `input`, a string or a list of strings; raise RequestError for what can't be answered."""
-    return texts_field(fields, "input", tokenizer, settings)
+    request = texts_field(fields, "input", tokenizer, settings)
+    return request._replace(explain=explain_field(fields, sum(map(len, request.sentences)), settings))
 
 
-def batches(model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[str, np.ndarray | None]) -> list[Batch]:
-    """Return the arrays of the forward passes, each over sentences of like length; a row of logits a sentence."""
-    groups = []
+def batches(
+    model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[str, np.ndarray | None]
+) -> Iterator[Batch]:
+    """Yield the arrays of the forward passes, each over sentences of like length; a row of logits a sentence."""
     for rows in by_length(sentences):
         words, lengths = embed([sentences[row] for row in rows], vectors, model.vector_length)
-        groups.append((rows, {"words": words, "lengths": lengths}))
-    return groups
+        yield rows, {"words": words, "lengths": lengths}
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -81,3 +83,20 @@ def answer(model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]
     if any(request.truncated):
         fields["truncated"] = request.truncated
     return fields if request.is_list else {name: values[0] for name, values in fields.items()}
+
+
+def explain(
+    model: Model, request: Request, vectors: Mapping[str, np.ndarray | None], logits: np.ndarray
+) -> dict[str, Any]:
+    """Return `words`, those of each text, and `influence`, how much each raised the probability of the text's class.
+
+    That is the probability with all words less the probability without this one.
+    """
+    sentences = request.sentences
+    left = softmax(model.logits(batches(model, list(without_each(sentences)), vectors)))  # (words, classes)
+    text = np.repeat(np.arange(len(sentences)), [len(sentence) for sentence in sentences])  # of each word
+    label = logits.argmax(1)[text]
+    influence = by_sentence(softmax(logits)[text, label] - left[np.arange(len(left)), label], sentences)
+    if request.is_list:
+        return {"words": sentences, "influence": influence}
+    return {"words": sentences[0], "influence": influence[0]}

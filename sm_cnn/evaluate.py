@@ -49,7 +49,7 @@ def scores(
     found = []
     for question in tqdm(questions, unit="question", disable=True if quiet else None):
         logits = model.logits(predict.batches(model, [question.words, *question.answers], vectors))
-        found.append(logits[:, 1] - logits[:, 0])
+        found.append(predict.relevance(logits))
     return found
 
 

@@ -1,13 +1,14 @@
 """SM-CNN from words to scores: the one way, which the handler and evaluate.py both take."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from inference import model_file
-from inference.fields import Request, text_field, texts_field
+from inference.explanation import by_sentence, without_each
+from inference.fields import Request, explain_field, text_field, texts_field
 from inference.model_file import Batch, Model, ModelFileError
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
@@ -49,45 +50,81 @@ def read(fields: dict[str, Any], tokenizer: Tokenizer, settings: Settings) -> Re
     """Return the texts of `sent1`, a string, and `sent2`, a string or a list; raise RequestError as needed."""
     question = text_field(fields, "sent1", tokenizer, settings)
     answers = texts_field(fields, "sent2", tokenizer, settings)
+    words_of_pairs = sum(len(question.sentences[0]) + len(words) for words in answers.sentences)
     return Request(
         question.texts + answers.texts,
         question.sentences + answers.sentences,
         question.truncated + answers.truncated,
         answers.is_list,
+        explain_field(fields, words_of_pairs, settings),
     )
 
 
-def batches(model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[str, np.ndarray | None]) -> list[Batch]:
-    """Return the arrays of the forward passes, each over answers of like length; a row of logits an answer.
+def batches(
+    model: Model, sentences: Sequence[Sequence[str]], vectors: Mapping[str, np.ndarray | None]
+) -> Iterator[Batch]:
+    """Yield the arrays of the forward passes, each over answers of like length; a row of logits an answer.
 
     `sentences` are the question and its answers.
     """
     question, *answers = sentences
     asked, asked_lengths = embed([question], vectors, model.vector_length)
     features = None if model.overlap is None else overlap.features(model.overlap, question, answers)
-    groups = []
     for rows in by_length(answers):
         answer, lengths = embed([answers[row] for row in rows], vectors, model.vector_length)
         inputs = {"question": asked, "question_lengths": asked_lengths, "answer": answer, "answer_lengths": lengths}
-        groups.append((rows, inputs if features is None else {**inputs, "features": features[rows]}))
-    return groups
+        yield rows, inputs if features is None else {**inputs, "features": features[rows]}
+
+
+def relevance(logits: np.ndarray) -> np.ndarray:
+    """Return the score of each pair, higher for more relevant, of logits (pairs, 2)."""
+    scores: np.ndarray = logits[:, 1] - logits[:, 0]
+    return scores
+
+
+def probability(logits: np.ndarray) -> np.ndarray:
+    """Return the probability that each answer is relevant, of logits (pairs, 2): softmax of two classes."""
+    relevant: np.ndarray = 1 / (1 + np.exp(-relevance(logits)))
+    return relevant
 
 
 def answer(model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]:
     """Return the answer's fields for `logits` (answers, 2): score and probability of each pair, ranking of a list."""
     question, *answers = request.texts
-    relevance = logits[:, 1] - logits[:, 0]
-    probability = 1 / (1 + np.exp(-relevance))  # softmax of two classes
+    relevant = probability(logits).tolist()
     fields: dict[str, Any] = {
         "sent1": question,
         "sent2": answers if request.is_list else answers[0],
         "score": logits.tolist(),
-        "probability": probability.tolist() if request.is_list else float(probability[0]),
+        "probability": relevant if request.is_list else relevant[0],
     }
     if any(request.truncated):
         asked, *answered = request.truncated
         truncated = [asked or each for each in answered]
         fields["truncated"] = truncated if request.is_list else truncated[0]
     if request.is_list:
-        fields["ranking"] = np.argsort(-relevance, kind="stable").tolist()  # probabilities soon round to 1
+        fields["ranking"] = np.argsort(-relevance(logits), kind="stable").tolist()  # probabilities soon round to 1
     return fields
+
+
+def explain(
+    model: Model, request: Request, vectors: Mapping[str, np.ndarray | None], logits: np.ndarray
+) -> dict[str, Any]:
+    """Return `words`, those of `sent1` and `sent2`, and `influence`, how much each raised a pair's `probability`.
+
+    That is the probability with all words less the probability without this one, whose overlap features are those
+    without it. Of a list, each pair has influences of the question's words.
+    """
+    question, *answers = request.sentences
+    whole = probability(logits)
+
+    def left(sentences: Sequence[Sequence[str]]) -> np.ndarray:
+        return probability(model.logits(batches(model, sentences, vectors)))
+
+    of_question = whole - [left([rest, *answers]) for rest in without_each([question])]  # (words, answers)
+    of_answers = np.repeat(whole, [len(words) for words in answers]) - left([question, *without_each(answers)])
+    sent1, sent2 = of_question.T.tolist(), by_sentence(of_answers, answers)
+    if request.is_list:
+        words: dict[str, Any] = {"sent1": question, "sent2": answers}
+        return {"words": words, "influence": {"sent1": sent1, "sent2": sent2}}
+    return {"words": {"sent1": question, "sent2": answers[0]}, "influence": {"sent1": sent1[0], "sent2": sent2[0]}}

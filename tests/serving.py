@@ -7,6 +7,7 @@ from typing import Any
 
 import kim_cnn.predict
 import sm_cnn.predict
+from architectures import PREDICT
 from inference.gateway import Handler, http_handler
 from inference.model_file import Model
 from inference.service import Predict, Service
@@ -16,7 +17,6 @@ from tests.conftest import ROOT
 
 KIM = kim_cnn.predict
 SM = sm_cnn.predict
-PREDICT = {"kim_cnn": KIM, "sm_cnn": SM}
 TIMINGS = {"t_overall", "t_sent_embedding", "t_load_model", "t_inference"}
 
 

@@ -169,6 +169,8 @@ def check_call_of_aws(words: list[str]) -> None:
         assert operation in calls, f"aws {service} has no {operation}"
         shape = model.operation_model(calls[operation]).input_shape
         known = {xform_name(name, "-") for name in shape.members}
+        flags = [name for name, member in shape.members.items() if member.type_name == "boolean"]
+        known |= {f"no-{xform_name(name, '-')}" for name in flags}
         assert {xform_name(name, "-") for name in shape.required_members} <= options
     assert options <= known
 

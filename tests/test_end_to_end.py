@@ -209,15 +209,18 @@ def sam_deploy(
     )
 
 
-def test_the_sam_line_of_the_readme_deploys_a_new_version_of_the_same_stack(
-    cloud: Cloud, urls: dict[str, str], tmp_path: Path
+def test_the_sam_line_of_the_readme_deploys_a_new_version_of_the_same_stack_and_rollback_knows_the_one_before(
+    cloud: Cloud, deployment: Deployment, tmp_path: Path
 ) -> None:
+    urls = deployment.urls
     before = versions(cloud, STACK)
     ran = sam_deploy(cloud.environment, tmp_path, cloud.packages)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert urls["KimCnnUrl"] in ran.stdout
     assert not versions(cloud, STACK).items() & before.items()
     assert call(urls["KimCnnUrl"], SENTENCE)[0] == 200
+    deployment.rollback()
+    assert versions(cloud, STACK) == before
 
 
 def test_a_table_that_is_not_there_is_named_before_anything_is_deployed(cloud: Cloud) -> None:

@@ -1,7 +1,8 @@
 """Write a file atomically: it is there whole, or the file before it stays, however the writing ends."""
 
 import contextlib
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -11,18 +12,21 @@ from typing import IO
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` to write bytes to; it is renamed to `path` when the block ends without error.
 
-    An OSError names `path`, not the temporary file.
+    It keeps the permissions of the file before; a new file has those that the umask leaves. An OSError names `path`,
+    not the temporary file.
     """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with _naming(path):
-        temporary = tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False)  # noqa: SIM115
+        file = temporary.open("xb")
     try:
-        with temporary:
-            yield temporary
+        with file:
+            yield file
         with _naming(path):
-            Path(temporary.name).chmod(0o644)
-            Path(temporary.name).replace(path)
+            if path.exists():
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+            temporary.replace(path)
     except BaseException:
-        Path(temporary.name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

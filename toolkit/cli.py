@@ -71,6 +71,14 @@ def positive(text: str) -> int:
     return number
 
 
+def name_and_value(text: str) -> tuple[str, str]:
+    """Return the two parts of `NAME=VALUE`, for argparse."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
 def log(line: str) -> None:
     """Print a line to stderr at once."""
     print(line, file=sys.stderr, flush=True)

@@ -8,20 +8,17 @@ Example:
 
 from pathlib import Path
 
-import kim_cnn.predict
-import sm_cnn.predict
+from architectures import PREDICT
 from toolkit.cli import parser, run
-
-LOAD = {"kim_cnn": kim_cnn.predict.load, "sm_cnn": sm_cnn.predict.load}
 
 
 def main() -> int:
     """Run the command line; return the exit code."""
     options = parser(__doc__)
-    options.add_argument("architecture", choices=sorted(LOAD))
+    options.add_argument("architecture", choices=sorted(PREDICT))
     options.add_argument("model", type=Path, help="the *.model or *.onnx file")
     arguments = options.parse_args()
-    LOAD[arguments.architecture](arguments.model)
+    PREDICT[arguments.architecture].load(arguments.model)
     return 0
 
 

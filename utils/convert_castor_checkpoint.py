@@ -24,15 +24,12 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-import kim_cnn.predict
-import sm_cnn.predict
+from architectures import PREDICT
 from sm_cnn import overlap
 from sm_cnn.dataset import read_questions
 from toolkit import cli
 from toolkit.cli import CommandError
 from toolkit.training.model_writer import write_model
-
-BUILD = {"kim_cnn": kim_cnn.predict.build, "sm_cnn": sm_cnn.predict.build}
 
 # The head of torch.save's format before 1.6, torch/serialization.py: three pickles, then the object's.
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -250,7 +247,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config["labels"] = options.labels
     tensors = {name: torch.from_numpy(array) for name, array in state.items()}
     try:
-        BUILD[architecture](config).load_state_dict(tensors)
+        PREDICT[architecture].build(config).load_state_dict(tensors)
     except RuntimeError as error:
         raise CommandError(f"{options.checkpoint}: another architecture than ours: {error}") from None
     write_model(options.output, architecture, config, tensors, overlap_data)

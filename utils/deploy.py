@@ -35,7 +35,7 @@ from toolkit.deployment import concurrency, deployed, page, versions, worst_bill
 from toolkit.deployment.deployed import Stack
 from toolkit.deployment.sam import Sam
 from toolkit.deployment.template import MODELS, ROOT, tables
-from toolkit.deployment.update import now, update, usable
+from toolkit.deployment.update import make_updatable, note_live, now, update
 
 Options = argparse.Namespace
 FEW = 50  # functions at once; a new account has 10, the default is 1,000
@@ -80,7 +80,7 @@ def up(session: boto3.Session, options: Options) -> Stack:
     """Create or update the stack and return it; raise CommandError with the reason when that fails."""
     if options.bucket:
         check_bucket(session, options.bucket)
-    stack = usable(deployed.cloudformation(session), sam_of(options))
+    stack = make_updatable(deployed.cloudformation(session), sam_of(options))
     sent = choose_packages(options, stack)
     packages = {**(stack.packages if stack else {}), **sent}
     given = {f"Deploy{MODELS[model]}": "true" for model in sent}
@@ -179,6 +179,7 @@ def rollback(session: boto3.Session, options: Options) -> None:
     if deployed.find(client, options.stack) is None:
         raise CommandError(f"no stack {options.stack} here; utils/deploy.py up makes it")
     functions = deployed.functions(client, options.stack)
+    note_live(lambdas, functions)  # as `sam deploy` may have deployed since
     before = versions.before_last_deployment(lambdas, functions)
     if not before:
         raise CommandError("no version before is kept; `up` keeps one when it deploys another")
@@ -209,13 +210,6 @@ def _agreed(question: str) -> bool:
     return input(question).lower() in ("y", "yes")
 
 
-def _parameter(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
-
-
 def _parse() -> argparse.Namespace:
     parser = cli.parser(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -236,10 +230,20 @@ def _parse() -> argparse.Namespace:
             help=f"package to deploy as {model} (without it, {model} stays as deployed; at first, build/{model}.zip)",
         )
     create.add_argument(
-        "--parameter", type=_parameter, action="append", default=[], metavar="NAME=VALUE", help="of template.yaml"
+        "--parameter",
+        type=cli.name_and_value,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of template.yaml",
     )
     create.add_argument(
-        "--tag", type=_parameter, action="append", default=[], metavar="NAME=VALUE", help="of the stack and all in it"
+        "--tag",
+        type=cli.name_and_value,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the stack and all in it",
     )
     create.add_argument("--renew", action="store_true", help="publish new versions even when nothing has changed")
     create.add_argument("--page", action="store_true", help="put the demo page in a bucket that anyone may read")

@@ -17,6 +17,7 @@ import json
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,21 @@ from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT, largest_item, read_uni
 SERVER_MONTH = DOLLARS_PER_SERVER_HOUR * HOURS_PER_MONTH
 WORD_BYTES = 10  # a long word; the read unit of an item of 50 or 300 dimensions does not depend on it
 DURATIONS = ("start_seconds", "restore_seconds", "cached_seconds", "uncached_seconds", "read_wait_seconds")
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to serve requests, and the dollars of one, by part."""
+
+    name: str
+    snapstart: bool
+    cache: bool
+    parts: dict[str, float]
+
+    @property
+    def dollars(self) -> float:
+        """Of one request."""
+        return sum(self.parts.values())
 
 
 def per_request(
@@ -93,23 +109,21 @@ def read_durations(path: Path) -> dict[str, Any]:
     return durations
 
 
-def breakdown(ways: dict[str, dict[str, float]]) -> str:
+def breakdown(ways: Sequence[Way]) -> str:
     """Return a Markdown table of dollars per million requests, a column for each way."""
-    lines = [["dollars per million requests", *ways], ["---", *["---:"] * len(ways)]]
-    parts = next(iter(ways.values()))
-    lines += [[part, *(f"{1e6 * way[part]:.2f}" for way in ways.values())] for part in parts]
-    lines += [["**sum**", *(f"**{1e6 * sum(way.values()):.2f}**" for way in ways.values())]]
+    lines = [["dollars per million requests", *(way.name for way in ways)], ["---", *["---:"] * len(ways)]]
+    lines += [[part, *(f"{1e6 * way.parts[part]:.2f}" for way in ways)] for part in ways[0].parts]
+    lines += [["**sum**", *(f"**{1e6 * way.dollars:.2f}**" for way in ways)]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def plot(ways: dict[str, dict[str, float]], snapshot: float, path: Path) -> None:
+def plot(ways: Sequence[Way], snapshot: float, path: Path) -> None:
     """Draw dollars a month against requests a month, beside a small server that is always on."""
     requests = np.logspace(3, 8, 200)
     figure, axes = pyplot().subplots(figsize=(7.5, 4.2), layout="constrained")
-    for place, (name, way) in enumerate(ways.items()):
-        fixed = snapshot if "SnapStart" in name else 0.0
-        line = "--" if "no cache" in name else "-"
-        axes.plot(requests, fixed + requests * sum(way.values()), line, color=f"C{place // 2}", label=name)
+    for place, way in enumerate(ways):
+        dollars = snapshot * way.snapstart + requests * way.dollars
+        axes.plot(requests, dollars, "-" if way.cache else "--", color=f"C{place // 2}", label=way.name)
     axes.axhline(SERVER_MONTH, color="black", label="t4g.small, always on")
     axes.set(xscale="log", yscale="log", xlabel="requests a month", ylabel="dollars a month", ylim=(1e-2, 1e3))
     axes.grid(alpha=0.3)
@@ -139,21 +153,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     for life in lives:
         served = f"{life} (of which {len(requests)})" if life > len(requests) else str(life)
         print(f"| {served} | {reads[life].hit_rate:.1%} | {reads[life].reading:.1%} |")
-    ways = {
-        package + (", SnapStart" if snapstart else "") + ("" if cache else ", no cache"): per_request(
-            durations, package, reads[options.life], options.life, snapstart, cache
+    ways = [
+        Way(
+            package + (", SnapStart" if snapstart else "") + ("" if cache else ", no cache"),
+            snapstart,
+            cache,
+            per_request(durations, package, reads[options.life], options.life, snapstart, cache),
         )
         for package in durations["packages"]
         for snapstart in (False, True)
         for cache in (True, False)
-    }
+    ]
     snapshot = snapshot_month(durations)
     print(f"\nContainers that serve {options.life} requests, {durations['memory_mb']} MB.\n\n{breakdown(ways)}\n")
     print(f"A SnapStart snapshot costs ${snapshot:.2f} a month.")
     print(f"A t4g.small that is always on costs ${SERVER_MONTH:.2f} a month, as much as")
-    for name, way in ways.items():
-        left = SERVER_MONTH - (snapshot if "SnapStart" in name else 0.0)
-        print(f"- {name}: {left / sum(way.values()) / 1e6:.1f} million requests a month")
+    for way in ways:
+        left = SERVER_MONTH - snapshot * way.snapstart
+        print(f"- {way.name}: {left / way.dollars / 1e6:.1f} million requests a month")
     if options.plot:
         plot(ways, snapshot, options.plot)
     return 0

@@ -19,13 +19,11 @@ import onnx
 import torch
 from torch.export import Dim
 
-import kim_cnn.predict
-import sm_cnn.predict
+from architectures import PREDICT
 from inference import model_file
 from toolkit.atomic_write import atomic_write
 from toolkit.cli import output_file, parser, run
 
-BUILD = {"kim_cnn": kim_cnn.predict.build, "sm_cnn": sm_cnn.predict.build}
 OPSET = 18  # what the exporter itself writes; older ones are converted
 
 
@@ -55,7 +53,7 @@ def example(architecture: str, content: dict[str, Any]) -> tuple[dict[str, torch
 
 def export(source: Path, architecture: str) -> onnx.ModelProto:
     """Return the ONNX graph of a model file, with all but its weights as JSON in the metadata."""
-    module, content = model_file.read(source, architecture, BUILD[architecture])
+    module, content = model_file.read(source, architecture, PREDICT[architecture].build)
     arguments, varying = example(architecture, content)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -82,7 +80,7 @@ def export(source: Path, architecture: str) -> onnx.ModelProto:
 def main() -> int:
     """Run the command line; return the exit code."""
     options = parser(__doc__)
-    options.add_argument("architecture", choices=sorted(BUILD))
+    options.add_argument("architecture", choices=sorted(PREDICT))
     options.add_argument("model", type=Path, help="the *.model file to export")
     options.add_argument("output", type=output_file, help="the *.onnx file to write")
     arguments = options.parse_args()

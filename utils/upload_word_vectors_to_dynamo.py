@@ -19,6 +19,7 @@ from toolkit import cli
 from toolkit.cli import CommandError
 from toolkit.vectors import bulk_import, prices, upload
 from toolkit.vectors.file import VectorFile
+from toolkit.vectors.guards import READ_UNITS, Guards
 from toolkit.vectors.progress import Progress
 from toolkit.vectors.selection import Selection
 from toolkit.vectors.table import control_client, data_client, open_table
@@ -49,8 +50,39 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="when all is written, read it back and compare; a finished upload is not written again",
     )
+    made = parser.add_argument_group("of a table that is made", "one that exists must be so already")
+    made.add_argument(
+        "--max-read-units",
+        type=_units,
+        metavar="N",
+        help=f"it takes no more reads a second than that, so that their cost is bounded; default: {READ_UNITS}; 0: any",
+    )
+    made.add_argument(
+        "--deletion-protection",
+        action=argparse.BooleanOptionalAction,
+        help="refuse to delete it until the protection is turned off; on by default",
+    )
+    made.add_argument(
+        "--point-in-time-recovery", action="store_true", help="let it be restored as it was, for a charge per GB"
+    )
+    made.add_argument("--kms-key", type=_key, metavar="KEY", help="ID or ARN of your key to encrypt it with")
+    made.add_argument(
+        "--tag", type=cli.name_and_value, action="append", default=[], metavar="NAME=VALUE", help="may be repeated"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
+
+
+def _units(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of read units, 0 or more")
+    return int(text)
+
+
+def _key(text: str) -> str:
+    if "alias/" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is an alias, which may name another key later; give the key's ARN")
+    return text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,12 +105,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         report(selection, arguments)
         return 0
 
+    guards = Guards(
+        arguments.max_read_units,
+        arguments.deletion_protection,
+        arguments.point_in_time_recovery,
+        arguments.kms_key,
+        dict(arguments.tag),
+    )
     if arguments.via_s3:
-        s3 = bulk_import.s3_client()
-        written = bulk_import.import_words(control_client(), s3, table, selection, arguments.via_s3, quiet)
+        sources = bulk_import.own_sources()
+        client, bucket = control_client(), arguments.via_s3
+        written = bulk_import.import_words(client, sources, table, selection, bucket, guards, quiet)
         print(f"{written:,} words imported into {table}")
     else:
-        table_id = open_table(control_client(), table, arguments.create_table)
+        table_id = open_table(control_client(), table, arguments.create_table, guards)
         progress = Progress(table_id, arguments.format, wanted, arguments.skip_bad_lines)
         written = upload.write(data_client(), table, selection, progress, arguments.verify, quiet)
         if written or not arguments.verify:

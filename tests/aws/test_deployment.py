@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.aws_strict.call import error
 from tests.conftest import Cloud
@@ -136,8 +137,10 @@ def test_rollback_goes_back_at_once_and_up_goes_forward(cloud: Cloud, url: str, 
     assert len(kept) == 3, "$LATEST, the last one and the one before"
 
 
-def test_an_interrupted_up_goes_on_and_the_next_one_waits_for_its_end(cloud: Cloud, url: str, tmp_path: Path) -> None:
-    package = str(unlike(cloud, tmp_path, 5))
+def test_an_interrupted_up_goes_on_the_next_one_waits_for_its_end_and_what_was_live_is_kept(
+    cloud: Cloud, url: str, tmp_path: Path
+) -> None:
+    before, package = output(url), str(unlike(cloud, tmp_path, 5))
     command = [sys.executable, str(DEPLOY), "up", "--stack", STACK, "--kim-cnn", package]
     with subprocess.Popen(
         command, env=cloud.environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
@@ -146,10 +149,23 @@ def test_an_interrupted_up_goes_on_and_the_next_one_waits_for_its_end(cloud: Clo
         while not status(cloud).endswith("_IN_PROGRESS") and time.monotonic() < deadline:
             time.sleep(0.05)
         os.killpg(running.pid, signal.SIGKILL)
-    deploy(
-        cloud, "up", "--parameter", "Throttle=49"
-    )  # whether it sees the change under way, or is refused for it first
+    # Whether it sees the change under way, or is refused for it first:
+    deploy(cloud, "up", "--parameter", "Throttle=49")
     assert output(url) == 5
+    deploy(cloud, "rollback")
+    assert output(url) == before
+
+
+def test_a_command_that_made_buckets_itself_would_wait_as_on_aws(cloud: Cloud) -> None:
+    """None does any more, as CloudFormation makes the page's: the test of the page meets neither refusal."""
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="own")
+    s3.put_public_access_block(Bucket="own", PublicAccessBlockConfiguration={"BlockPublicPolicy": False})
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_bucket_policy(Bucket="own", Policy="{}")
+    s3.delete_bucket(Bucket="own")
+    with pytest.raises(ClientError, match="OperationAborted"):
+        s3.create_bucket(Bucket="own")
 
 
 def test_a_bucket_of_somebody_else_gets_no_package(cloud: Cloud) -> None:

@@ -165,9 +165,12 @@ def _remove_policy(session: boto3.Session, name: str) -> None:
 
 def _remove_table(session: boto3.Session, name: str) -> str:
     dynamodb = client(session, "dynamodb")
-    status = dynamodb.describe_table(TableName=name)["Table"]["TableStatus"]
-    if status in ("CREATING", "DELETING", "UPDATING"):
-        return f"waiting for the end of {status}"
+    table = dynamodb.describe_table(TableName=name)["Table"]
+    if table["TableStatus"] in ("CREATING", "DELETING", "UPDATING"):
+        return f"waiting for the end of {table['TableStatus']}"
+    if table.get("DeletionProtectionEnabled"):
+        dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
+        return "turning its deletion protection off"
     dynamodb.delete_table(TableName=name)
     return "deleting"
 

@@ -27,6 +27,7 @@ from tests.aws_account.story import (
     under_traffic,
     waited_for,
 )
+from toolkit.vectors.guards import READ_UNITS
 
 COLD, WARM = 8, 40  # requests that measure a package: at once, and one after another of each kind
 FEW = 1  # of them in a rehearsal, as the processors here are no measure
@@ -84,13 +85,14 @@ def vectors(run: Run) -> None:
     region = run.session.region_name
     where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     run.client("s3").create_bucket(Bucket=run.files, **where)
-    first = run.command(UPLOAD, SAMPLE, table, "--create-table", "--verify", "--quiet")
+    tag = ["--tag", f"si-test={run.name}"]
+    first = run.command(UPLOAD, SAMPLE, table, "--create-table", "--verify", "--quiet", *tag)
     run.check("10,085 words written" in first.stdout, f"the upload says {first.stdout!r}")
-    again = run.command(UPLOAD, SAMPLE, table, "--create-table", "--verify", "--quiet")
+    again = run.command(UPLOAD, SAMPLE, table, "--create-table", "--verify", "--quiet", *tag)
     run.check("written" not in again.stdout, f"the second upload writes again: {again.stdout!r}")
     run.check("10,085 words in table" in again.stdout, f"the second upload does not verify: {again.stdout!r}")
     started = time.monotonic()
-    run.command(UPLOAD, SAMPLE, imported, "--via-s3", run.files, "--verify", "--quiet")
+    run.command(UPLOAD, SAMPLE, imported, "--via-s3", run.files, "--verify", "--quiet", *tag)
     run.fact(f"10,085 words imported through S3 in {time.monotonic() - started:.0f} s")
     objects = run.client("s3").list_objects_v2(Bucket=run.files).get("Contents", [])
     run.check(not objects, f"the import leaves {[each['Key'] for each in objects]} in the bucket")
@@ -98,7 +100,9 @@ def vectors(run: Run) -> None:
     for name in (table, imported):
         description = dynamodb.describe_table(TableName=name)["Table"]
         run.check(description["TableStatus"] == "ACTIVE", f"table {name} is {description['TableStatus']}")
-        dynamodb.tag_resource(ResourceArn=description["TableArn"], Tags=[{"Key": "si-test", "Value": run.name}])
+        run.check(description.get("DeletionProtectionEnabled", False), f"table {name} may be deleted by mistake")
+        bound = description.get("OnDemandThroughput", {}).get("MaxReadRequestUnits")
+        run.check(bound == READ_UNITS, f"table {name} takes {bound} read units a second")
 
 
 @step(essential=True)

@@ -51,7 +51,7 @@ def make_one_of_each(session: boto3.Session, name: str) -> None:
         FunctionName=f"{name}-function", Role=role, Runtime="python3.13", Handler="h.h", Publish=True,
         Code={"ZipFile": package.getvalue()},
     )  # fmt: skip
-    session.client("dynamodb").create_table(TableName=f"{name}-words", **TABLE)
+    session.client("dynamodb").create_table(TableName=f"{name}-words", DeletionProtectionEnabled=True, **TABLE)
     session.client("logs").create_log_group(logGroupName=f"/aws/vendedlogs/{name}-api")
     s3 = session.client("s3")
     s3.create_bucket(Bucket=f"{name}-files")

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import yaml
 from botocore.exceptions import ClientError
-from samtranslator.yaml_helper import yaml_parse
 
 from tests.aws_strict.call import ADMINISTRATOR, Answer, Call, History, error
 from tests.aws_strict.templates import resolve, statements
+from toolkit.deployment.template import parse
 
 LAG = 2.0  # seconds after a change began in which the status from before is read
 SPREAD = 2.0  # seconds a permission takes to hold everywhere
@@ -103,7 +103,7 @@ def code_on_a_local_path(call: Call, past: History, client: CLIENT_OF) -> Answer
     github.com/aws/serverless-application-model, samtranslator/model/s3_utils/uri_parser.py has the message.
     """
     body = body_of(call, client) if call.operation in MAKES_STACKS else None
-    for name, resource in yaml_parse(body)["Resources"].items() if body else ():
+    for name, resource in parse(body)["Resources"].items() if body else ():
         uri = resource.get("Properties", {}).get("CodeUri", "s3://")
         code = resource.get("Properties", {}).get("Code", {}) if "Lambda" in resource["Type"] else {}
         if not isinstance(code, dict) or (isinstance(uri, str) and not uri.startswith("s3://")):
@@ -124,7 +124,7 @@ def policy_without_a_resource(call: Call, past: History, client: CLIENT_OF) -> A
     body = body_of(call, client) if call.operation in MAKES_STACKS else None
     if body is None:
         return None
-    template = resolve(yaml_parse(body), parameters_of(call, client))
+    template = resolve(parse(body), parameters_of(call, client))
     if any(statement.get("Resource") == [] for statement in statements(template["Resources"])):
         return validation_error(call, "MalformedPolicyDocument: Policy statement must contain resources.")
     return None

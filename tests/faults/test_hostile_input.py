@@ -84,7 +84,16 @@ values = st.recursive(
     max_leaves=12,
 )
 sentences = st.one_of(texts, st.lists(st.one_of(texts, texts, values), max_size=8), values)
-bodies = st.fixed_dictionaries({}, optional={"input": sentences, "sent1": sentences, "sent2": sentences, "x": values})
+bodies = st.fixed_dictionaries(
+    {},
+    optional={
+        "input": sentences,
+        "sent1": sentences,
+        "sent2": sentences,
+        "explain": st.one_of(st.booleans(), values),
+        "x": values,
+    },
+)
 
 
 @examples(80, 8_000)

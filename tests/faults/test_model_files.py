@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import torch
 
+from architectures import PREDICT
 from inference import model_file
 from inference.item_format import encode_vector
 from inference.model_file import ModelFileError
 from tests.conftest import ROOT
 from tests.fakes.dynamodb import FakeDynamoDB
 from tests.faults.conftest import FULL, size
-from tests.serving import KIM, PREDICT, handler, post
+from tests.serving import KIM, handler, post
 
 MODELS = {name: ROOT / f"{name}.model" for name in ("kim_cnn", "sm_cnn")}
 both = pytest.mark.parametrize("name", MODELS)

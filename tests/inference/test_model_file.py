@@ -11,13 +11,13 @@ import torch
 
 import kim_cnn.predict
 import sm_cnn.predict
+from architectures import PREDICT
 from inference import model_file
 from inference.model_file import ModelFileError
 from toolkit.training.model_writer import write_model
 
 KIM = {"dim": 6, "channels": 1, "filters": 5, "dropout": 0.5, "labels": ["bad", "good"]}
 SM = {"dim": 6, "channels": 1, "filters": 5, "width": 5, "features": False, "dropout": 0.5}
-PREDICT = {"kim_cnn": kim_cnn.predict, "sm_cnn": sm_cnn.predict}
 
 
 def saved(path: Path, architecture: str = "kim_cnn", config: dict[str, Any] = KIM) -> torch.nn.Module:

@@ -19,6 +19,7 @@ ENVIRONMENT = {
     "MAX_SENTENCES": "3",
     "MAX_WORDS": "4",
     "MAX_DISTINCT_WORDS": "7",
+    "MAX_EXPLAINED_WORDS": "8",
     "METRICS": "on",
 }
 
@@ -26,7 +27,7 @@ ENVIRONMENT = {
 def test_every_setting_has_a_variable() -> None:
     settings = Settings.from_environment(ENVIRONMENT)
     assert settings == Settings(
-        "words", Path("/opt/m.model"), 1, 5, 6, "https://example.org", "WARNING", True, 2, 3, 4, 7
+        "words", Path("/opt/m.model"), 1, 5, 6, "https://example.org", "WARNING", True, 2, 3, 4, 7, 8
     )
     defaults = Settings()
     assert all(getattr(settings, field.name) != getattr(defaults, field.name) for field in fields(Settings))
@@ -34,7 +35,9 @@ def test_every_setting_has_a_variable() -> None:
 
 def test_without_variables_the_defaults_hold() -> None:
     assert Settings.from_environment({}) == Settings()
-    assert Settings() == Settings("word-vectors", None, 10_000, 3600, 60, "*", "INFO", False, 131_072, 128, 256, 2000)
+    assert Settings() == Settings(
+        "word-vectors", None, 10_000, 3600, 60, "*", "INFO", False, 131_072, 128, 256, 2000, 512
+    )
     assert Settings.from_environment({"MODEL_PATH": ""}).model_path is None
     assert Settings.from_environment({"WORD_CACHE_SIZE": "0"}).word_cache_size == 0
 
@@ -45,7 +48,8 @@ def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "name", ["WORD_CACHE_SIZE", "MAX_BODY_BYTES", "MAX_SENTENCES", "MAX_WORDS", "MAX_DISTINCT_WORDS"]
+    "name",
+    ["WORD_CACHE_SIZE", "MAX_BODY_BYTES", "MAX_SENTENCES", "MAX_WORDS", "MAX_DISTINCT_WORDS", "MAX_EXPLAINED_WORDS"],
 )
 @pytest.mark.parametrize("value", ["", "-1", "1e3", "many", "²", "0x10"])
 def test_a_setting_that_is_no_number_is_refused_by_name(name: str, value: str) -> None:

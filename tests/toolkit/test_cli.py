@@ -3,6 +3,8 @@
 import bz2
 import gzip
 import lzma
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +116,24 @@ def test_a_write_that_fails_leaves_the_file_before(tmp_path: Path) -> None:
         raise RuntimeError
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_a_new_file_has_the_permissions_of_the_umask_and_a_replaced_one_keeps_its_own(
+    tmp_path: Path, umask: int
+) -> None:
+    new, old = tmp_path / "new", tmp_path / "old"
+    old.touch(0o640)
+    old.chmod(0o640)
+    before = os.umask(umask)
+    try:
+        for path in (new, old):
+            with atomic_write(path) as file:
+                file.write(b"x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(new.stat().st_mode) == 0o666 & ~umask
+    assert stat.S_IMODE(old.stat().st_mode) == 0o640
 
 
 def test_an_output_that_cannot_be_written_is_named_as_asked_for(tmp_path: Path) -> None:

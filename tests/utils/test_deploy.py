@@ -11,6 +11,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from tests.aws_strict.templates import resolve
 from tests.conftest import ROOT
 from toolkit.cli import CommandError
 from toolkit.deployment import template, update
@@ -135,7 +136,8 @@ def test_concurrency_is_reserved_where_the_account_has_it(
     assert bool(why) is not reserves
     content = template.read()
     template.fill(content, {}, values, {}, reserves=not why)
-    assert ("ReservedConcurrentExecutions" in content["Globals"]["Function"]) is reserves
+    function = resolve(content, values)["Globals"]["Function"]
+    assert ("ReservedConcurrentExecutions" in function) is (reserves and concurrency != "0")
 
 
 def test_a_model_without_a_package_is_in_the_template_without_its_code() -> None:

@@ -111,7 +111,7 @@ class States:
 @pytest.mark.parametrize("status", ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])
 def test_a_whole_stack_is_updated(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
     states = States(monkeypatch, status)
-    stack = update.usable(None, Sam("s"))
+    stack = update.make_updatable(None, Sam("s"))
     assert stack and stack.status == status
     assert states.done == []
 
@@ -119,26 +119,26 @@ def test_a_whole_stack_is_updated(monkeypatch: pytest.MonkeyPatch, status: str) 
 @pytest.mark.parametrize("status", [None, "REVIEW_IN_PROGRESS"])
 def test_a_stack_that_has_nothing_yet_is_made(monkeypatch: pytest.MonkeyPatch, status: str | None) -> None:
     states = States(monkeypatch, status)
-    assert update.usable(None, Sam("s")) is None
+    assert update.make_updatable(None, Sam("s")) is None
     assert states.done == []
 
 
 @pytest.mark.parametrize("status", ["CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"])
 def test_what_a_first_deployment_left_is_removed(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
     states = States(monkeypatch, status, None)
-    assert update.usable(None, Sam("s")) is None
+    assert update.make_updatable(None, Sam("s")) is None
     assert states.done == ["delete"]
 
 
 def test_what_can_not_be_removed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     States(monkeypatch, "ROLLBACK_FAILED", "DELETE_FAILED")
     with pytest.raises(CommandError, match="can't be removed"):
-        update.usable(None, Sam("s"))
+        update.make_updatable(None, Sam("s"))
 
 
 def test_a_rollback_that_failed_is_continued(monkeypatch: pytest.MonkeyPatch) -> None:
     states = States(monkeypatch, "UPDATE_ROLLBACK_FAILED", "UPDATE_ROLLBACK_COMPLETE")
-    stack = update.usable(None, Sam("s"))
+    stack = update.make_updatable(None, Sam("s"))
     assert stack and stack.status == "UPDATE_ROLLBACK_COMPLETE"
     assert states.done == ["continue"]
 
@@ -156,7 +156,20 @@ def test_a_stack_in_another_state_says_what_helps(
 ) -> None:
     States(monkeypatch, *statuses)
     with pytest.raises(CommandError, match=help):
-        update.usable(None, Sam("s"))
+        update.make_updatable(None, Sam("s"))
+
+
+@pytest.mark.parametrize("command", [deploy.up, deploy.urls, deploy.rollback, deploy.down])
+def test_a_stack_of_something_else_is_left_alone(monkeypatch: pytest.MonkeyPatch, command: Any) -> None:
+    client = boto3.client("cloudformation")
+    monkeypatch.setattr(deployed, "cloudformation", lambda session: client)
+    stack = {"StackName": "s", "StackStatus": "CREATE_COMPLETE", "CreationTime": datetime(2026, 1, 1, tzinfo=UTC)}
+    template = "Resources: {KimCnnFunction: {Type: AWS::Lambda::Function, Properties: {Code: !Ref Package}}}"
+    with Stubber(client) as stub:
+        stub.add_response("describe_stacks", {"Stacks": [stack]})
+        stub.add_response("get_template", {"TemplateBody": template})
+        with pytest.raises(CommandError, match="stack s does not have this project's functions; name another"):
+            command(boto3.Session(), OPTIONS)
 
 
 def test_down_removes_a_stack_that_was_never_made(monkeypatch: pytest.MonkeyPatch) -> None:

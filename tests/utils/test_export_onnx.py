@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import kim_cnn.predict
 import sm_cnn.predict
+from architectures import PREDICT
+from inference import model_file
 from inference.model_file import Inputs, Model, ModelFileError
+from inference.service import Predict
+from inference.settings import Settings
 from inference.tokenizer import tokenize
 from kim_cnn.dataset import read_sst, to_sentences
 from sm_cnn.dataset import read_questions
@@ -24,8 +29,6 @@ from utils.export_onnx import export
 KIM = {"dim": 6, "channels": 1, "filters": 5, "dropout": 0.5, "labels": ["bad", "good"]}
 SM = {"dim": 6, "channels": 1, "filters": 5, "width": 5, "features": True, "dropout": 0.5}
 OVERLAP = {"documents": 3, "document_frequency": "ice 2", "stop_words": "a the", "mean": [0.1] * 4, "scale": [1.0] * 4}
-
-PREDICT = {"kim_cnn": kim_cnn.predict, "sm_cnn": sm_cnn.predict}
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's, of itself
 
@@ -77,6 +80,30 @@ def test_it_answers_as_pytorch_does(
             if overlap:
                 inputs["features"] = random.normal(size=(count, 4)).astype(np.float32)
             np.testing.assert_allclose(onnx_model.forward(inputs), torch_model.forward(inputs), atol=1e-4, rtol=0)
+    check_explanations(PREDICT[architecture], torch_model, onnx_model)
+
+
+def check_explanations(predict: Predict, *models: Model) -> None:
+    """Check that models explain alike, texts of one word and unknown words too."""
+    texts = ["the ice is new", "ice", "zorblax ice"]
+    random = np.random.default_rng(1)
+    vectors = {word: random.normal(size=models[0].vector_length).astype(np.float32) for word in texts[0].split()}
+    fields = {"input": texts, "sent1": "the ice", "sent2": texts, "explain": True}
+    request = predict.read(fields, tokenize, Settings())
+    found = []
+    for model in models:
+        logits = model.logits(predict.batches(model, request.sentences, vectors))
+        found.append(predict.explain(model, request, vectors, logits)["influence"])
+    for one, other in zip(*map(numbers, found), strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+    assert any(numbers(found))
+
+
+def numbers(value: Any) -> list[float]:
+    """Return the numbers of nested lists and dicts."""
+    if isinstance(value, float):
+        return [value]
+    return [each for part in (value.values() if isinstance(value, dict) else value) for each in numbers(part)]
 
 
 def test_serving_it_does_not_import_torch(tmp_path: Path) -> None:
@@ -87,7 +114,7 @@ def test_serving_it_does_not_import_torch(tmp_path: Path) -> None:
     assert result.stdout == "True False\n"
 
 
-def test_a_wrong_file_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_wrong_file_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"not a graph")
     with pytest.raises(ModelFileError, match=r"bad\.onnx: not a model file"):
         kim_cnn.predict.load(tmp_path / "bad.onnx")
@@ -96,6 +123,14 @@ def test_a_wrong_file_is_refused_by_name(tmp_path: Path) -> None:
     pair(tmp_path, "kim_cnn", ROOT / "kim_cnn.model")
     with pytest.raises(ModelFileError, match="holds a kim_cnn, not a sm_cnn"):
         sm_cnn.predict.load(tmp_path / "kim_cnn.onnx")
+    with monkeypatch.context() as bound, pytest.raises(ModelFileError, match=r"kim_cnn\.onnx: .*over 1,000 bytes"):
+        bound.setattr(model_file, "LARGEST", 1000)
+        kim_cnn.predict.load(tmp_path / "kim_cnn.onnx")
+    graph = onnx.load(tmp_path / "kim_cnn.onnx")
+    onnx.helper.set_model_props(graph, {"architecture": '"kim_cnn"'})
+    onnx.save(graph, tmp_path / "bare.onnx")
+    with pytest.raises(ModelFileError, match=r"bare\.onnx: has no config in its metadata"):
+        kim_cnn.predict.load(tmp_path / "bare.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +148,7 @@ def test_every_dev_sentence_gets_the_same_class(tmp_path: Path, data: Path) -> N
     dev = to_sentences(rows, torch_model.config["labels"], tokenize)
     vectors = load_vectors(data / "vectors/glove.6B.50d.subset.bin.gz", {word for row in dev for word in row.words})
     words = [sentence.words for sentence in dev]
-    batches = kim_cnn.predict.batches(torch_model, words, vectors)
+    batches = list(kim_cnn.predict.batches(torch_model, words, vectors))
     expected, logits = torch_model.logits(batches), onnx_model.logits(batches)
     np.testing.assert_allclose(logits, expected, atol=1e-4, rtol=0)
     np.testing.assert_array_equal(logits.argmax(1), expected.argmax(1))

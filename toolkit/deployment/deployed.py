@@ -8,10 +8,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from samtranslator.yaml_helper import yaml_parse
 
-from toolkit.cli import log
-from toolkit.deployment.template import MODELS
+from toolkit.cli import CommandError, log
+from toolkit.deployment.template import MODELS, parse
 
 POLL_SECONDS = 5  # seldom enough for CloudFormation not to throttle it
 
@@ -33,13 +32,21 @@ def cloudformation(session: boto3.Session) -> Any:
     return session.client("cloudformation", config=Config(retries={"mode": "standard", "total_max_attempts": 10}))
 
 
+def says_no_stack(error: ClientError) -> bool:
+    """Return whether CloudFormation has no stack of the name it was asked for; only the message tells."""
+    return "does not exist" in str(error)
+
+
 def find(client: Any, name: str) -> Stack | None:
-    """Return the stack called `name`, None when there is none; wait while it is being changed."""
+    """Return the stack called `name`, None when there is none; wait while it is being changed.
+
+    Raises CommandError for a stack that was not made from template.yaml.
+    """
     while True:
         try:
             described = client.describe_stacks(StackName=name)["Stacks"][0]
         except ClientError as error:
-            if "does not exist" in str(error):
+            if says_no_stack(error):
                 return None
             raise
         status = described["StackStatus"]
@@ -50,8 +57,11 @@ def find(client: Any, name: str) -> Stack | None:
         log(f"{name}: waiting for the end of {status}")
         time.sleep(POLL_SECONDS)
     template = client.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
-    resources = (yaml_parse(template) if isinstance(template, str) else template)["Resources"]
-    uris = {model: resources[f"{prefix}Function"]["Properties"].get("CodeUri") for model, prefix in MODELS.items()}
+    resources = (parse(template) if isinstance(template, str) else template)["Resources"]
+    functions = {model: resources.get(f"{prefix}Function") for model, prefix in MODELS.items()}
+    if not all(functions.values()):
+        raise CommandError(f"stack {name} does not have this project's functions; name another with --stack")
+    uris = {model: function["Properties"].get("CodeUri") for model, function in functions.items()}
     return Stack(
         name,
         status,
@@ -67,7 +77,7 @@ def functions(client: Any, name: str) -> dict[str, str]:
     try:
         resources = client.describe_stack_resources(StackName=name)["StackResources"]
     except ClientError as error:
-        if "does not exist" in str(error):
+        if says_no_stack(error):
             return {}
         raise
     there = [item for item in resources if item["ResourceStatus"] != "DELETE_COMPLETE"]  # which stay listed
@@ -80,16 +90,15 @@ def continue_rollback(client: Any, name: str) -> Stack | None:
 
     It leaves out the checks of the version before, which has served already.
     """
-    checks = set()
+    skipped = set()
     for event in events(client, name):
         if event["ResourceStatus"] == "UPDATE_ROLLBACK_IN_PROGRESS":  # where the rollback began
             break
         if event["ResourceStatus"] == "UPDATE_FAILED" and event["ResourceType"] == "Custom::FirstRequest":
-            checks.add(event["LogicalResourceId"])
-    log(
-        f"{name}: continuing the rollback that failed" + (f", without {' and '.join(sorted(checks))}" if checks else "")
-    )
-    client.continue_update_rollback(StackName=name, **({"ResourcesToSkip": sorted(checks)} if checks else {}))
+            skipped.add(event["LogicalResourceId"])
+    without = f", without {' and '.join(sorted(skipped))}" if skipped else ""
+    log(f"{name}: continuing the rollback that failed{without}")
+    client.continue_update_rollback(StackName=name, **({"ResourcesToSkip": sorted(skipped)} if skipped else {}))
     time.sleep(POLL_SECONDS)  # until the status is no longer the one before
     return find(client, name)
 
@@ -100,7 +109,7 @@ def events(client: Any, name: str) -> Iterator[dict[str, Any]]:
         for found in client.get_paginator("describe_stack_events").paginate(StackName=name):
             yield from found["StackEvents"]
     except ClientError as error:
-        if "does not exist" not in str(error):
+        if not says_no_stack(error):
             raise
 
 

@@ -96,6 +96,27 @@ def fix_transform() -> None:
         module._apply_transforms = apply_with_values
 
 
+def fix_monitoring() -> None:
+    """Take alarms on several metrics, and the budgets and canaries of a template, which nothing here acts on.
+
+    MiniStack refuses them, and with them the stack. Such an alarm is kept with the first of its metrics.
+    """
+    from ministack.services.cloudformation import provisioners
+
+    record = provisioners._cw_metric_alarm_record
+
+    def record_of_any(name: str, props: dict[str, Any]) -> Any:
+        metrics = [each["MetricStat"]["Metric"] for each in props.get("Metrics", []) if "MetricStat" in each]
+        return record(name, {**props, "Metrics": None, **metrics[0]} if metrics else props)
+
+    provisioners._cw_metric_alarm_record = record_of_any
+    for kind in ("AWS::Budgets::Budget", "AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup"):
+        provisioners._RESOURCE_HANDLERS[kind] = {
+            "create": lambda name, props, stack: (f"{stack}-{name}", {}),
+            "delete": lambda *_: None,
+        }
+
+
 def fix_deletion() -> None:
     """Answer DeleteStack when the stack is gone, not at once as AWS does: SAM CLI would look again after 30 s only."""
     from ministack.services import cloudformation
@@ -116,7 +137,7 @@ def fix_deletion() -> None:
 def main() -> None:
     """Run the emulator in this process."""
     check_version(importlib.metadata.version("ministack"))
-    for fix in (fix_api, fix_conditions, fix_changes, fix_transform, fix_deletion):
+    for fix in (fix_api, fix_conditions, fix_changes, fix_transform, fix_monitoring, fix_deletion):
         fix()
     from ministack.app import main as run
 

@@ -5,20 +5,47 @@ import json
 from pathlib import Path
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
+import yaml
 
 from toolkit.cli import CommandError
 
 ROOT = Path(__file__).resolve().parents[2]
 # Parameters whose values no version of a function has
-NOT_OF_FUNCTIONS = {"Auth", "Concurrency", "JwtAudience", "JwtIssuer", "LogRetention", "Page", "Throttle"}
+NOT_OF_FUNCTIONS = {
+    "AlarmEmail", "AlarmTopic", "Auth", "Canary", "Concurrency", "JwtAudience", "JwtIssuer", "LogRetention",
+    "MonthlyBudget", "Page", "Throttle", "UnknownShare",
+}  # fmt: skip
 MODELS = {"sm_cnn": "SmCnn", "kim_cnn": "KimCnn"}  # part of the names of its resources and parameters
 
 
-def read() -> dict[str, Any]:
-    """Return template.yaml, with the short forms of CloudFormation's functions (`!Ref`) as it has them in JSON."""
-    template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+class _Loader(yaml.SafeLoader):
+    """Reads the short forms of CloudFormation's functions as well."""
+
+
+def _function(loader: yaml.SafeLoader, name: str, node: yaml.Node) -> dict[str, Any]:
+    """Return the long form of `!name`, as JSON has it (AWS CloudFormation User Guide, intrinsic function reference)."""
+    if isinstance(node, yaml.MappingNode):
+        value: Any = loader.construct_mapping(node, deep=True)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_scalar(node)
+        value = value.split(".", 1) if name == "GetAtt" else value
+    return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
+
+
+_Loader.add_multi_constructor("!", _function)
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Return a template in YAML, with the short forms of CloudFormation's functions (`!Ref`) as it has them in JSON."""
+    template: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
     return template
+
+
+def read() -> dict[str, Any]:
+    """Return template.yaml, parsed."""
+    return parse((ROOT / "template.yaml").read_text())
 
 
 def parameter_values(template: dict[str, Any], kept: dict[str, str], given: dict[str, str]) -> dict[str, str]:
@@ -57,23 +84,26 @@ def fill(
     values: dict[str, str],
     kept_tables: dict[str, set[str]],
     reserves: bool = True,
+    shifts: bool = True,
 ) -> None:
     """Write into the template what it can't say by itself, so that it is what is sent to CloudFormation.
 
     That is the packages (model: path or S3 URI), the tables that the deployed versions of a model read, whether the
-    account has the concurrency to reserve, and a release.
+    account has the concurrency to reserve, whether a canary shifts traffic this time, and a release.
     SAM publishes a new version when the text of a function's properties changes, not when just the value of a
     parameter does that the text refers to.
     """
     resources = template["Resources"]
     functions = template["Globals"]["Function"]
     functions["Environment"]["Variables"]["RELEASE"] = release(values)
-    if not reserves:
-        del functions["ReservedConcurrentExecutions"]
+    if not reserves:  # nor is there a bound to ring at then
+        template["Conditions"]["ReservesConcurrency"] = {"Fn::Equals": ["on", "off"]}
     for model, prefix in MODELS.items():
         function = resources[f"{prefix}Function"]["Properties"]
         del function["AutoPublishCodeSha256"], function["CodeUri"]
         function |= {"CodeUri": packages[model]} if model in packages else {"InlineCode": "# not deployed"}
+        if not shifts:
+            del resources[f"{prefix}Live"]["UpdatePolicy"]
         (statement,) = resources[f"{prefix}Reads"]["Properties"]["PolicyDocument"]["Statement"]
         (own,) = statement["Resource"]
         others = sorted(kept_tables.get(model, set()) - {values[f"{prefix}Table"]})

@@ -26,7 +26,7 @@ def check_tables(dynamodb: Any, tables: set[str]) -> None:
             raise CommandError(f"table {table} is {status}; run this again when it is ACTIVE")
 
 
-def usable(client: Any, sam: Sam) -> Stack | None:
+def make_updatable(client: Any, sam: Sam) -> Stack | None:
     """Return the stack in a state that CloudFormation updates, None when it has to be made; CommandError if neither."""
     stack = deployed.find(client, sam.stack)
     if stack and stack.status == "UPDATE_ROLLBACK_FAILED":
@@ -63,12 +63,19 @@ def update(
     values = template.parameter_values(content, stack.parameters if stack else {}, given)
     check_tables(session.client("dynamodb"), template.tables(values))
     functions = deployed.functions(client, sam.stack) if stack else {}
+    note_live(lambdas, functions)
     live = {model: versions.named(lambdas, function) for model, function in functions.items()}
     tables = {model: versions.tables(lambdas, function) for model, function in functions.items()}
     shortage = concurrency.shortage(lambdas, list(functions.values()), values)
     if shortage:
         log(shortage)
-    template.fill(content, packages, values, tables, reserves=not shortage)
+    # CodeDeploy shifts no alias that others than CloudFormation have moved: "The Lambda function alias version does not
+    # match the current version in AppSpec file" (github.com/aws/serverless-application-model issue 291).
+    deployed_last = {model: versions.named(lambdas, name, versions.CANDIDATE) for model, name in functions.items()}
+    went_back = live != deployed_last
+    if went_back and values["Canary"] != "off":
+        log("all traffic moves at once this time, as CodeDeploy shifts none after `rollback`")
+    template.fill(content, packages, values, tables, reserves=not shortage, shifts=not went_back)
     tags = (stack.tags if stack else {}) | tags
     seen = deployed.newest_event(client, sam.stack)
     done = sam.deploy(content, values, tags)
@@ -80,13 +87,14 @@ def update(
         changed = deployed.find(client, sam.stack)
     if changed and changed.status == "UPDATE_ROLLBACK_FAILED":
         changed = deployed.continue_rollback(client, sam.stack)
-    deployment = now()
     kept = deployed.functions(client, sam.stack) if done or stack else {}  # a first deployment leaves none
     for model, function in kept.items():
         before = live.get(model)
         if not done and before and versions.named(lambdas, function) != before:
             versions.go_back(lambdas, function, before)
-        versions.remember(lambdas, function, before, deployment)
+    note_live(lambdas, kept)
+    for function in kept.values():
+        versions.delete_unnamed(lambdas, function)
     if done and changed:
         for model in swapped(lambdas, kept, packages):
             outcome = "it serves; run `down`, then take another --bucket"
@@ -104,6 +112,13 @@ def update(
     reason += hint(reason, values)
     serving = "the previous version keeps serving" if stack else "nothing was left running"
     raise CommandError(f"{reason}; {serving}")
+
+
+def note_live(lambdas: Any, functions: dict[str, str]) -> None:
+    """Keep the version that was live before the one that is now, of each function (model: name)."""
+    time = now()
+    for function in functions.values():
+        versions.note(lambdas, function, time)
 
 
 def swapped(lambdas: Any, functions: dict[str, str], packages: dict[str, str]) -> list[str]:

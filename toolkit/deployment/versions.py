@@ -1,12 +1,13 @@
 """The versions of a deployed function: which one serves, which one served before, and the tables they read.
 
-The alias `live` names the version that the API calls. The alias `before` names the one that it named before; it is not
-part of the stack. Versions that no alias names are deleted.
+The alias `live` names the version that the API calls. Two aliases are not part of the stack: `seen` names the version
+that was live when a command here last looked, `before` the one that was live before that. So `note` finds it when
+`sam deploy` has moved `live`, or an `up` that was killed. Versions that no alias names are deleted.
 """
 
 from typing import Any
 
-LIVE, BEFORE = "live", "before"
+LIVE, SEEN, BEFORE = "live", "seen", "before"
 CANDIDATE = "candidate"  # SAM's own alias of the version that it published last
 
 
@@ -34,14 +35,20 @@ def tables(client: Any, function: str) -> set[str]:
     }
 
 
-def remember(client: Any, function: str, before: str | None, deployment: str) -> None:
-    """After a deployment, let BEFORE name the version that was live `before` it, if another is now.
+def note(client: Any, function: str, time: str) -> None:
+    """When another version is live than the one seen last, let BEFORE name that one; killed midway, it can be repeated.
 
-    `deployment` is a time that sorts as text; functions of one deployment share it. Versions that no alias names any
-    more are deleted.
+    `time` sorts as text; functions whose versions changed in one deployment share it.
     """
-    if before and before != named(client, function):
-        _point(client, function, BEFORE, FunctionVersion=before, Description=deployment)
+    live, seen = named(client, function), named(client, function, SEEN)
+    if live and live != seen:
+        if seen:
+            _point(client, function, BEFORE, FunctionVersion=seen, Description=time)
+        _point(client, function, SEEN, FunctionVersion=live)
+
+
+def delete_unnamed(client: Any, function: str) -> None:
+    """Delete the versions that no alias names."""
     kept = {alias["FunctionVersion"] for alias in client.list_aliases(FunctionName=function)["Aliases"]}
     for version in _published(client, function):
         if version["Version"] not in kept:
@@ -60,11 +67,12 @@ def before_last_deployment(client: Any, functions: dict[str, str]) -> dict[str, 
 
 
 def go_back(client: Any, function: str, version: str) -> None:
-    """Let the API call a version that served before."""
-    _point(client, function, LIVE, FunctionVersion=version)
+    """Let the API call a version that served before, and no other, should a canary have stopped; BEFORE stays."""
+    _point(client, function, SEEN, FunctionVersion=version)  # first: whenever this is killed, BEFORE will be right
+    _point(client, function, LIVE, FunctionVersion=version, RoutingConfig={"AdditionalVersionWeights": {}})
 
 
-def _point(client: Any, function: str, alias: str, **to: str) -> None:
+def _point(client: Any, function: str, alias: str, **to: Any) -> None:
     try:
         client.update_alias(FunctionName=function, Name=alias, **to)
     except client.exceptions.ResourceNotFoundException:

@@ -18,6 +18,7 @@ from botocore.config import Config
 from inference.dynamodb import RefusedError, UnavailableError, complete
 from inference.item_format import KEY_BYTES, item, key
 from toolkit.cli import CommandError, log
+from toolkit.vectors.guards import Guards, check_guards, let_recover
 from toolkit.vectors.selection import Item
 
 BATCH_ITEMS = 25  # most items BatchWriteItem takes
@@ -57,15 +58,17 @@ def data_client() -> Any:
     return boto3.client("dynamodb", config=config)
 
 
-def open_table(client: Any, table: str, create: bool = False) -> str:
-    """Wait until `table` is active, created on demand if `create` says so and there is none.
+def open_table(client: Any, table: str, create: bool = False, guards: Guards = Guards()) -> str:  # noqa: B008  # frozen
+    """Wait until `table` is active, created on demand and guarded if `create` says so and there is none.
 
-    Returns an id that no other table ever had, whatever its name. Raises CommandError when there is no such table or
-    its key is not `word`, a string.
+    Returns an id that no other table ever had, whatever its name. Raises CommandError when there is no such table, when
+    its key is not `word`, a string, or when one that exists is guarded otherwise than `guards` says.
     """
+    made = False
     if create:
         with contextlib.suppress(client.exceptions.ResourceInUseException):
-            client.create_table(TableName=table, **TABLE)
+            client.create_table(TableName=table, **TABLE, **guards.throughput_and_key(), **guards.protection_and_tags())
+            made = True
     else:
         try:
             client.describe_table(TableName=table)
@@ -78,6 +81,10 @@ def open_table(client: Any, table: str, create: bool = False) -> str:
     types = {each["AttributeName"]: each["AttributeType"] for each in description["AttributeDefinitions"]}
     if keys != [("word", "HASH")] or types.get("word") != "S":
         raise CommandError(f"table {table} has another key than `word`, a string; give another table")
+    if made:
+        let_recover(client, table, guards)
+    else:
+        check_guards(client, description, guards)
     created = f"{description['TableArn']} {description.get('CreationDateTime')}"
     return str(description.get("TableId") or created)
 

@@ -1,5 +1,6 @@
 """Versions over several deployments: which one serves, which one `rollback` goes back to, which ones are kept."""
 
+import contextlib
 import io
 import json
 import zipfile
@@ -34,17 +35,32 @@ def code(content: str) -> dict[str, bytes]:
     return {"ZipFile": file.getvalue()}
 
 
-def deploy(client: Any, time: str, *changed: str, table: str = "t") -> None:
-    """Do what a deployment does: new versions of what has changed, which become live."""
-    live = {name: versions.named(client, name) for name in FUNCTIONS.values()}
+def change(client: Any, time: str, *changed: str, table: str = "t") -> None:
+    """Do what CloudFormation does: publish new versions of what has changed, and let them be live."""
     for name in changed:
         client.update_function_configuration(
             FunctionName=name, Environment={"Variables": {"RELEASE": time, "WORD_VECTORS_TABLE": table}}
         )
         client.update_function_code(FunctionName=name, **code(time))
-        versions.go_back(client, name, client.publish_version(FunctionName=name)["Version"])
+        version = client.publish_version(FunctionName=name)["Version"]
+        try:
+            client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+        except client.exceptions.ResourceNotFoundException:
+            client.create_alias(FunctionName=name, Name="live", FunctionVersion=version)
+
+
+def look(client: Any, time: str) -> None:
     for name in FUNCTIONS.values():
-        versions.remember(client, name, live[name], time)
+        versions.note(client, name, time)
+
+
+def deploy(client: Any, time: str, *changed: str, table: str = "t") -> None:
+    """Do what `up` does."""
+    look(client, f"{time}, before")
+    change(client, time, *changed, table=table)
+    look(client, time)
+    for name in FUNCTIONS.values():
+        versions.delete_unnamed(client, name)
 
 
 def kept(client: Any, name: str) -> set[str]:
@@ -87,6 +103,43 @@ def test_after_a_rollback_the_next_version_before_is_the_one_it_chose(client: An
     deploy(client, "3", "kim")
     assert versions.before_last_deployment(client, FUNCTIONS) == {"kim_cnn": "1"}
     assert kept(client, "kim") == {"1", "3"}
+
+
+def test_a_change_by_others_is_found_at_the_next_look(client: Any) -> None:
+    """By `sam deploy`, or by CloudFormation after an `up` was killed."""
+    for time in ("1", "2"):
+        deploy(client, time, "kim")
+    change(client, "3", "kim")
+    look(client, "4")
+    assert versions.before_last_deployment(client, FUNCTIONS) == {"kim_cnn": "2"}
+    deploy(client, "5", "kim")
+    assert versions.before_last_deployment(client, FUNCTIONS) == {"kim_cnn": "3"}
+    assert kept(client, "kim") == {"3", "4"}
+
+
+@pytest.mark.parametrize("calls", range(4))
+def test_a_kill_while_it_notes_or_goes_back_loses_no_version(
+    client: Any, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    """After so many changes of aliases; the next command then finishes what was begun."""
+    deploy(client, "1", "kim")
+    deploy(client, "2", "kim")
+    change(client, "3", "kim")
+    done: list[Any] = []
+    point = versions._point
+
+    def killed(*arguments: Any, **to: str) -> None:
+        if len(done) == calls:
+            raise KeyboardInterrupt
+        point(*arguments, **to)
+        done.append(arguments)
+
+    with monkeypatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
+        patched.setattr(versions, "_point", killed)
+        look(client, "4")
+        versions.go_back(client, "kim", "2")
+    look(client, "5")
+    assert versions.before_last_deployment(client, FUNCTIONS) == {"kim_cnn": "2"}
 
 
 def test_the_tables_of_kept_versions_are_known(client: Any) -> None:

@@ -4,20 +4,27 @@ import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
 from toolkit.cli import CommandError
 from toolkit.vectors import bulk_import
+from toolkit.vectors.bulk_import import Sources
 from toolkit.vectors.file import VectorFile, read_vectors
+from toolkit.vectors.guards import Guards
 from toolkit.vectors.selection import Selection
 
 ROOT = Path(__file__).parents[3]
 UPLOAD = ROOT / "utils/upload_word_vectors_to_dynamo.py"
 SAMPLE = ROOT / "data/glove.6B.50d.sample.txt.gz"
+
+OWNER = "123456789012"  # moto's account
+
+GUARDS = Guards()
 
 Write = Callable[..., Path]
 
@@ -29,10 +36,30 @@ def test_an_import_fills_a_new_table(cloud: Any, tmp_path: Path, format: str) ->
     s3.create_bucket(Bucket=bucket)
     words = tmp_path / "words.txt"
     words.write_text("\n".join(word for word, _ in list(read_vectors(SAMPLE))[::20]))
-    ran = cloud.run(UPLOAD, SAMPLE, table, "--via-s3", bucket, "--wordlist", words, "--format", format, "--verify")
+    guards = ["--max-read-units", "700", "--point-in-time-recovery", "--tag", "team=search"]
+    to_import = [SAMPLE, table, "--via-s3", bucket, "--wordlist", words, "--format", format]
+    ran = cloud.run(UPLOAD, *to_import, "--verify", *guards)
     assert f"505 words imported into {table}" in ran.stdout
     assert f"505 words in table {table} are as in" in ran.stdout
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+    dynamodb = cloud.client("dynamodb")
+    description = dynamodb.describe_table(TableName=table)["Table"]
+    assert description["OnDemandThroughput"]["MaxReadRequestUnits"] == 700
+    assert description["DeletionProtectionEnabled"]
+    tags = dynamodb.list_tags_of_resource(ResourceArn=description["TableArn"])["Tags"]
+    assert tags == [{"Key": "team", "Value": "search"}]
+    backups = dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+
+
+def test_a_bucket_of_another_account_gets_no_vectors(cloud: Any, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("good\n")
+    cloud.client("s3").create_bucket(Bucket="strangers-bucket")  # whose owner tests/aws_strict says is another
+    arguments = [SAMPLE, "never-made", "--via-s3", "strangers-bucket", "--wordlist", tmp_path / "words.txt"]
+    ran = cloud.run(UPLOAD, *arguments, check=False)
+    assert ran.returncode == 1
+    assert "AccessDenied" in ran.stderr and ran.stderr.count("\n") == 1
+    assert "Contents" not in cloud.client("s3").list_objects_v2(Bucket="strangers-bucket")
 
 
 def test_a_missing_bucket_is_named_and_makes_no_table(cloud: Any) -> None:
@@ -43,19 +70,18 @@ def test_a_missing_bucket_is_named_and_makes_no_table(cloud: Any) -> None:
 
 
 def test_items_are_spread_over_objects(monkeypatch: pytest.MonkeyPatch, vector_file: Write) -> None:
-    class Bucket:
+    class Bucket(Sources):
         """Takes objects; nothing else is asked of it."""
 
-        def __init__(self) -> None:
-            self.objects: dict[str, bytes] = {}
+        objects: ClassVar[dict[str, bytes]] = {}
 
-        def upload_fileobj(self, file: Any, bucket: str, key: str) -> None:
+        def add(self, bucket: str, key: str, file: Any) -> None:
             self.objects[key] = gzip.decompress(file.read())
 
     monkeypatch.setattr(bulk_import, "OBJECT_BYTES", 1000)
     selection = Selection(VectorFile(vector_file(*(f"word{number} {number} 1" for number in range(100)))), "float32")
     selection.survey(quiet=True)
-    bucket = Bucket()
+    bucket = Bucket(None, OWNER)
     bulk_import.send(bucket, "bucket", "prefix/", selection, quiet=True)
     assert len(bucket.objects) > 3
     assert all(len(lines) < 1100 for lines in bucket.objects.values())
@@ -94,7 +120,7 @@ def test_a_failed_import_says_why_and_leaves_no_objects(monkeypatch: pytest.Monk
             {**state, **failure},
         )
         with pytest.raises(CommandError, match=r"into words is FAILED: Bad, no \(2 errors"):
-            bulk_import.wait_for_import(client, s3, "arn", 5, quiet=True)
+            bulk_import.wait_for_import(client, Sources(s3, OWNER), "arn", 5, quiet=True)
         assert "Contents" not in s3.list_objects_v2(Bucket="bucket")
 
 
@@ -117,11 +143,15 @@ def test_an_import_that_was_left_is_waited_for(
             new = [summary("new", "COMPLETED" if ended else "IN_PROGRESS", "word-vectors-words-2/")]
             return {"ImportSummaryList": new} if NextToken else {"ImportSummaryList": old, "NextToken": "more"}
 
-    def wait(client: Any, s3: Any, arn: str, words: int, quiet: bool) -> int:
+    def wait(client: Any, sources: Any, arn: str, words: int, quiet: bool) -> dict[str, Any]:
         assert arn == "new"
-        return words
+        source = {"S3Bucket": "bucket", "S3KeyPrefix": "word-vectors-words-2/"}
+        return {"TableArn": "table-arn", "ImportedItemCount": words, "S3BucketSource": source}
+
+    guarded = []
 
     monkeypatch.setattr(bulk_import, "wait_for_import", wait)
+    monkeypatch.setattr(bulk_import, "guard_imported", lambda client, *what: guarded.append(what))
     selection = Selection(VectorFile(vector_file("a 1 2")), "float32")
     selection.survey(quiet=True)
     with mock_aws():
@@ -129,7 +159,42 @@ def test_an_import_that_was_left_is_waited_for(
         s3.create_bucket(Bucket="bucket")
         for name in ("word-vectors-words-2/00000.json.gz", "theirs/00000.json.gz"):
             s3.put_object(Bucket="bucket", Key=name, Body=b"")
-        assert bulk_import.import_words(Importing(), s3, "words", selection, "bucket", quiet=True) == 1
+        sources = Sources(s3, OWNER)
+        assert bulk_import.import_words(Importing(), sources, "words", selection, "bucket", GUARDS, quiet=True) == 1
+        assert guarded == [("words", "table-arn", GUARDS)]
+        assert [each["Key"] for each in s3.list_objects_v2(Bucket="bucket")["Contents"]] == ["theirs/00000.json.gz"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (KeyboardInterrupt(), True),
+        (ReadTimeoutError(endpoint_url="https://dynamodb"), True),
+        (ClientError({"Error": {"Code": "LimitExceededException"}}, "ImportTable"), False),
+    ],
+)
+def test_the_source_stays_when_the_import_may_have_begun(
+    vector_file: Write, capsys: pytest.CaptureFixture[str], error: BaseException, kept: bool
+) -> None:
+    class Starting:
+        exceptions = boto3.client("dynamodb").exceptions
+
+        def describe_table(self, **_: Any) -> Any:
+            raise self.exceptions.ResourceNotFoundException({}, "DescribeTable")
+
+        def import_table(self, **_: Any) -> Any:
+            raise error
+
+    selection = Selection(VectorFile(vector_file("a 1 2")), "float32")
+    selection.survey(quiet=True)
+    with mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="bucket")
+        with pytest.raises(type(error)):
+            bulk_import.import_words(Starting(), Sources(s3, OWNER), "words", selection, "bucket", GUARDS, quiet=True)
+        found = s3.list_objects_v2(Bucket="bucket").get("Contents", [])
+    assert bool(found) is kept
+    assert ("the same command waits for it and deletes s3://bucket/" in capsys.readouterr().err) is kept
 
 
 def test_leaving_an_import_says_that_it_goes_on(
@@ -142,7 +207,7 @@ def test_leaving_an_import_says_that_it_goes_on(
     monkeypatch.setattr(bulk_import, "wait_for_import", wait)
     selection = Selection(VectorFile(vector_file("a 1 2")), "float32")
     with pytest.raises(KeyboardInterrupt):
-        bulk_import.import_words(None, None, "words", selection, "bucket", quiet=True)
+        bulk_import.import_words(None, Sources(None, OWNER), "words", selection, "bucket", GUARDS, quiet=True)
     assert "the same command waits for it" in capsys.readouterr().err
 
 
@@ -155,4 +220,6 @@ def test_an_import_refuses_a_table_that_exists(dynamodb: Any, vector_file: Write
 
     selection = Selection(VectorFile(vector_file("a 1 2")), "float32")
     with pytest.raises(CommandError, match="table words exists"):
-        bulk_import.import_words(NeverImported(), None, "words", selection, "bucket", quiet=True)
+        bulk_import.import_words(
+            NeverImported(), Sources(None, OWNER), "words", selection, "bucket", GUARDS, quiet=True
+        )

@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 CHECK = json.dumps({"check": True})  # the version then asks itself what its model file says (inference/check.py)
 PATIENCE = 60  # seconds of retrying; with the last call's 40, well within this function's timeout of 110
@@ -51,7 +51,7 @@ def _ask(client: Any, version: str) -> tuple[str, bool]:
     """Return what is wrong, "" for nothing, and whether that may pass."""
     try:
         called = client.invoke(FunctionName=version, Payload=CHECK)
-    except ConnectionError as error:
+    except (ConnectionError, HTTPClientError) as error:  # no connection; one that was cut, or had no answer in time
         return f"the new version can't be called: {error}", True
     except ClientError as error:
         return f"the new version can't be called: {error}", error.response["Error"]["Code"] in PASSING
