@@ -67,6 +67,7 @@ one_of runtime "$runtime" torch onnx none
 one_of architecture "$arch" x86_64 arm64
 one_of Python "$python" 3.12 3.13 3.14 3.11
 [[ -n $vectors || -z $hot_words$hot_words_from ]] || misuse "--hot-words needs --vectors"
+[[ $hot_words == *([0-9]) ]] || misuse "$hot_words is no number of hot words"
 [[ $python != 3.11 || $runtime == none ]] ||
     say "warning: only to try here: Lambda's own 3.11 runs on Amazon Linux 2, too old for the wheels"
 model=${model:-$root/$architecture.model}

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-import kim_cnn.predict
-import sm_cnn.predict
+from architectures import PREDICT
 from inference.check import TOLERANCE
 from inference.fields import distinct_words
 from inference.model_file import Model
@@ -25,8 +24,6 @@ from toolkit.cli import CommandError, run
 from toolkit.training.model_writer import make_check
 from toolkit.vectors import hot_words
 from toolkit.vectors.file import VectorFile, load_vectors
-
-PREDICT: dict[str, Predict] = {"kim_cnn": kim_cnn.predict, "sm_cnn": sm_cnn.predict}
 
 
 def refuse_other_vectors(predict: Predict, model: Model, path: Path) -> None:
