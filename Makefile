@@ -5,6 +5,7 @@ PORT ?= 4566
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 SAM_VENV := .venv/sam
+AUDIT := .venv/audit/bin
 # From the index that pip is set up for; uv itself is the first that the lock file holds.
 UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX-$${PIP_INDEX_URL-$$($(BIN)/pip config get global.index-url 2>/dev/null)}}" $(BIN)/uv --quiet
 INSTALL_UV = sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt && $(BIN)/pip install -qq --require-hashes -r .venv/uv.txt
@@ -16,7 +17,7 @@ ARCH = $(patsubst aarch64,arm64,$(shell uname -m))
 # Empty means unset: bytecode is written when a module is first imported, as uv compiles none.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo serve test test-faults test-aws test-aws-clean package deploy bench lint lock audit clean
+.PHONY: help demo serve test test-faults test-aws test-aws-clean package deploy bench lint lock lock-torch audit advisories clean
 
 help:
 	@echo "make demo         answer both sample requests on a cloud on this machine"
@@ -29,8 +30,9 @@ help:
 	@echo "make deploy       build the packages for Lambda and deploy them to your AWS account"
 	@echo "make bench        measure requests, as docs/performance.md reports them, on your own data sets"
 	@echo "make lint         check style, types and the template"
-	@echo "make lock         write requirements.lock anew"
-	@echo "make audit        ask for known vulnerabilities of what is locked"
+	@echo "make lock         write the lock files anew; make lock-torch, that of PyTorch's CPU builds"
+	@echo "make audit        have the template, the code and the shell scripts judged for their safety"
+	@echo "make advisories   ask for known vulnerabilities of what is locked"
 	@echo "make clean        remove what make made"
 
 demo: .venv/installed
@@ -95,7 +97,7 @@ clean:
 	{ $(BIN)/pip install -qq --no-compile --no-deps --retries 1 --timeout 10 --index-url $(TORCH_INDEX) $$torch 2>/dev/null || \
 		$(BIN)/pip install -qq --no-compile --no-deps $$torch; } & torch_pid=$$!; \
 	$(INSTALL_UV) && $(UV) pip install --python $(BIN)/python --no-deps --require-hashes -r requirements.lock && \
-	$(UV) pip install --python $(BIN)/python --no-deps -e . && \
+	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation -e . && \
 	$(UV) venv --allow-existing --python $(BIN)/python $(SAM_VENV) && \
 	$(UV) pip install --python $(SAM_VENV)/bin/python --require-hashes -r requirements-sam.lock && \
 	wait $$torch_pid
@@ -103,7 +105,7 @@ clean:
 	@chmod +x $(BIN)/sam
 	@touch $@
 
-# torch is not in the lock, as its builds differ from index to index; what only its CUDA builds want is left out.
+# torch is in a lock of its own, as its builds differ from index to index; what only its CUDA builds want is left out.
 CUDA := cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvshmem-cu13 triton
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock"
@@ -111,9 +113,29 @@ lock: .venv/installed
 	@printf '%s\n' $(CUDA) > .venv/excluded.txt
 	$(LOCK) requirements-dev.txt --no-emit-package torch --excludes .venv/excluded.txt --output-file requirements.lock
 	$(LOCK) requirements-sam.txt --output-file requirements-sam.lock
+	$(LOCK) requirements-audit.txt --output-file requirements-audit.lock
 
-audit: .venv/installed
-	@$(PYTHON) -m venv .venv/audit
-	@.venv/audit/bin/pip install -qq pip-audit==2.10.1
-	.venv/audit/bin/pip-audit --requirement requirements.lock --disable-pip
-	.venv/audit/bin/pip-audit --requirement requirements-sam.lock --disable-pip
+# The hashes of the CPU builds that packages get, from the index that has them all.
+TORCH_FROM := --index-url $(TORCH_INDEX)
+lock-torch: .venv/installed
+	@sed -n 's/^torch==.*/&+cpu/p' requirements.txt > .venv/torch.txt
+	$(subst make lock,make lock-torch,$(LOCK)) --no-deps $(TORCH_FROM) .venv/torch.txt --output-file requirements-torch.lock
+
+.venv/audit/installed: .venv/installed requirements-audit.lock
+	@$(UV) venv --allow-existing --python $(BIN)/python .venv/audit
+	@$(UV) pip install --python $(AUDIT)/python --require-hashes -r requirements-audit.lock
+	@touch $@
+
+# Each judge's exceptions stand, with their reasons, in .checkov.yaml, in pyproject.toml, or beside the line. checkov asks
+# no server; cfripper knows no SAM, so it gets the template without what is for SAM alone.
+audit: .venv/audit/installed
+	@command -v shellcheck >/dev/null || { echo "shellcheck is needed: on Debian, apt-get install shellcheck" >&2; exit 1; }
+	shellcheck .ci/run utils/*.sh tests/package/*.sh
+	$(AUDIT)/bandit --quiet --configfile pyproject.toml --recursive inference toolkit sm_cnn kim_cnn utils bench *_handler.py
+	$(AUDIT)/checkov --config-file .checkov.yaml
+	@$(BIN)/python -c 'import json; from toolkit.deployment import template; content = template.read(); \
+		del content["Globals"]; print(json.dumps(content))' > .venv/audit/template.json
+	$(AUDIT)/cfripper --resolve --logging ERROR .venv/audit/template.json
+
+advisories: .venv/audit/installed
+	@for lock in requirements*.lock; do $(AUDIT)/pip-audit --requirement $$lock --disable-pip || exit 1; done

@@ -45,6 +45,8 @@ function parseApi(text) {
 const setting = document.getElementById("setting");
 const apiField = document.getElementById("api");
 const apiNote = document.getElementById("api-note");
+const tokenField = document.getElementById("token");
+const published = document.querySelector('meta[name="api"]').content; // the API it was published with, or ""
 let api = "";
 
 /** Use the API at the URL in the field; say so, or what is wrong with the URL. */
@@ -62,11 +64,19 @@ function useApi() {
   apiField.setAttribute("aria-invalid", Boolean(wrong));
 }
 
-/** Use the API at the URL in the field, and show its models. */
+/** Use the API at the URL in the field, and show its models. A token is for one API: another does not get it. */
 function changeApi() {
   const before = api;
   useApi();
-  if (api && api !== before) introduceModels();
+  if (api === before) return;
+  tokenField.value = "";
+  if (api) introduceModels();
+}
+
+/** Return the headers that carry the token, none without one. */
+function authorization() {
+  const token = tokenField.value.trim();
+  return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
 setting.addEventListener("submit", (event) => {
@@ -82,9 +92,14 @@ setting.addEventListener("submit", (event) => {
   }
 });
 apiField.addEventListener("change", changeApi);
+tokenField.addEventListener("change", () => {
+  if (api) introduceModels(); // which may need the token, too
+});
 
-apiField.value =
-  new URLSearchParams(location.search).get("api") ?? document.querySelector('meta[name="api"]').content;
+// A published page asks its own API, whatever its address says: whoever made the address would read what is typed.
+apiField.value = published || (new URLSearchParams(location.search).get("api") ?? "");
+apiField.readOnly = Boolean(published);
+setting.querySelector("button").hidden = Boolean(published);
 useApi();
 
 // A request and its errors
@@ -107,8 +122,9 @@ function refusal(status, said, retryAfter, url) {
   switch (status) {
     case 400:
       return of("the API can't read the request", "Change the text, then send it again.");
+    case 401:
     case 403:
-      return of("the API does not let this request in", CHECK_URL);
+      return of("the API does not let this request in", "It may ask for a token: the field is at the top of the page.");
     case 404:
       return of(`nothing answers at ${url}`, `${CHECK_URL} If it is right, this model is not deployed there.`);
     case 405:
@@ -133,7 +149,7 @@ async function post(url, fields, controller) {
   try {
     const response = await fetch(url, {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
+      headers: { "Content-Type": "application/json", ...authorization() },
       body: JSON.stringify(fields),
       credentials: "omit",
       signal: controller.signal,
@@ -235,7 +251,9 @@ const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** Return the request as a command for a shell, with a button that copies it. */
 function curlCommand(url, fields) {
-  const command = `curl -H 'Content-Type: application/json' --data ${quoted(JSON.stringify(fields))} ${quoted(url)}`;
+  const token = tokenField.value ? ` -H "Authorization: Bearer $TOKEN"` : ""; // not the token itself, as it is copied
+  const header = "-H 'Content-Type: application/json'" + token;
+  const command = `curl ${header} --data ${quoted(JSON.stringify(fields))} ${quoted(url)}`;
   const code = element("pre", {}, command);
   const details = element("details", {}, element("summary", {}, "As a curl command"), code);
   const button = element("button", { type: "button" }, "Copy curl");
@@ -493,7 +511,11 @@ async function introduceModels() {
   const asked = api;
   const answers = await Promise.allSettled(
     PANELS.map(async ({ name }) => {
-      const response = await fetch(`${asked}/${name}`, { credentials: "omit", signal: AbortSignal.timeout(TIMEOUT) });
+      const response = await fetch(`${asked}/${name}`, {
+        headers: authorization(),
+        credentials: "omit",
+        signal: AbortSignal.timeout(TIMEOUT),
+      });
       const about = await response.json();
       if (about?.model !== name) throw new Error("not this API");
       return about;

@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 import logging
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from inference.settings import Settings
 from inference.word_vectors import VectorsError, VectorsUnavailableError
 
 TIME_TO_ANSWER = 1.0  # seconds kept back from the invocation's remaining time for the model and the answer
+SURROGATES = re.compile("[\ud800-\udfff]")
 PATIENCE = 10.0  # seconds a request waits for its vectors at most, however long the function may run
 
 METHODS = "GET, OPTIONS, POST"
@@ -75,7 +77,7 @@ def http_handler(
         cold = False
         response = respond(event, context, facts)
         facts["status"] = response["statusCode"]
-        facts["bytes_in"], facts["bytes_out"] = _body_length(event), len(response["body"])
+        facts["bytes_in"], facts["bytes_out"] = _body_length(event), len(response["body"].encode())
         facts["seconds"] = round(time.perf_counter() - started, 6)
         log_line.write(facts, context, settings)
         return response
@@ -136,7 +138,7 @@ def _fields(event: Any, settings: Settings) -> dict[str, Any]:
         data = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
         if len(data) > settings.max_body_bytes:
             raise too_large("the body", settings)
-        fields = json.loads(data)
+        fields = json.loads(data.decode("utf-8-sig"))
     except (binascii.Error, ValueError, RecursionError):
         raise RequestError(400, "the body is not JSON in UTF-8; send a JSON object") from None
     if not isinstance(fields, dict):
@@ -150,6 +152,12 @@ def _patience(context: Any) -> float:
     return PATIENCE if remaining is None else min(PATIENCE, remaining() / 1000 - TIME_TO_ANSWER)
 
 
+def _json(body: Any) -> str:
+    """Return JSON as short as it can be; half of a surrogate pair, which UTF-8 can't spell, is escaped."""
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return SURROGATES.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
 def _response(status: int, body: Any, settings: Settings, headers: dict[str, str] | None = None) -> dict[str, Any]:
     return {
         "statusCode": status,
@@ -161,6 +169,6 @@ def _response(status: int, body: Any, settings: Settings, headers: dict[str, str
             "Access-Control-Expose-Headers": "Retry-After",
             **(headers or {}),
         },
-        "body": "" if body is None else json.dumps(body, ensure_ascii=True, allow_nan=False),
+        "body": "" if body is None else _json(body),
         "isBase64Encoded": False,
     }

@@ -24,12 +24,17 @@ from botocore import xform_name
 
 from tests.conftest import ROOT, Cloud
 
-DOCS = ("README.md", "docs/deploy.md", "docs/vectors.md")
+DOCS = ("README.md", "docs/deploy.md", "docs/runbook.md", "docs/vectors.md")
 PROGRAM = r"(?:python|make|sam|aws|curl|utils/[^\s`]+)"
 RUN = {"generate_vocab.py", "get_most_frequent_words.py", "upload_word_vectors_to_dynamo.py", "word2vec_bin_to_txt.py"}
 WRONG = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "none"}
 REFUSED = "InvalidClientTokenId"
 OF_THE_CLI_ITSELF = {("configure",): set(), ("logs", "tail"): {"since"}}  # docs.aws.amazon.com/cli/latest/reference
+OTHERWISE_IN_THE_CLI = {"deploy": "codedeploy", "s3api": "s3"}
+INSIGHTS = ("fields", "filter", "stats")  # which queries of CloudWatch Logs Insights begin with
+OF_INSIGHTS = {
+    "as", "asc", "bin", "by", "d", "desc", "ispresent", "like", "limit", "max", "sort", "sum", "@message", "@timestamp",
+}  # fmt: skip
 OPTIONS_OF_ANY_CALL = {"output", "profile", "query", "region"}
 
 
@@ -163,7 +168,7 @@ def check_call_of_aws(words: list[str]) -> None:
     options = {word[2:] for word in words if word.startswith("--")} - OPTIONS_OF_ANY_CALL
     known = OF_THE_CLI_ITSELF.get(tuple(words[:2]))
     if known is None:
-        service, operation = words[0].removesuffix("api"), words[1]  # s3api is S3
+        service, operation = OTHERWISE_IN_THE_CLI.get(words[0], words[0]), words[1]
         model = botocore.session.get_session().get_service_model(service)
         calls = {xform_name(name, "-"): name for name in model.operation_names}
         assert operation in calls, f"aws {service} has no {operation}"
@@ -175,7 +180,20 @@ def check_call_of_aws(words: list[str]) -> None:
     assert options <= known
 
 
-@pytest.mark.parametrize("line", [*PRINTED, *MENTIONED])
+def test_the_queries_of_the_docs_ask_for_fields_that_the_logs_have() -> None:
+    """The emulator of CloudWatch Logs Insights filters, and knows no `stats`: only AWS can tell the rest."""
+    line = next(line for line in TEXTS["docs/deploy.md"].splitlines() if line.startswith('    {"request"'))
+    access = re.findall(r'"(\w+)": "\$context', (ROOT / "template.yaml").read_text(encoding="utf-8"))
+    queries = [line for line in PRINTED if line.startswith(INSIGHTS)]
+    queries += [words_of(line)[-1] for line in PRINTED if "--query-string" in line]
+    assert len(queries) == 6
+    for query in queries:
+        names = set(re.findall(r"@?[a-z_]+", re.sub(r'"[^"]*"|/[^/]+/', "", query)))
+        own = {*re.findall(r" as (\w+)", query), *OF_INSIGHTS, *INSIGHTS, *json.loads(line), *access}
+        assert names <= own, names - own
+
+
+@pytest.mark.parametrize("line", [line for line in [*PRINTED, *MENTIONED] if not line.startswith(INSIGHTS)])
 def test_a_command_of_the_docs_starts(line: str, folder: Path, cloud: Cloud, parsed: dict[str, str]) -> None:
     words = words_of(line)
     if only_parsed(line):

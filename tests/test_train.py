@@ -190,7 +190,7 @@ def test_a_kim_cnn_holds_the_names_of_its_classes_and_an_sm_cnn_its_overlap_data
 
 
 def test_the_model_file_holds_a_request_with_the_logits_that_it_gives(case: Case, data: Path) -> None:
-    model = case.predict.load(case.run(data))
+    model = case.predict.load(case.run(data, "--epochs", "1"))
     vectors = dict(read_vectors(data / "vectors.txt"))
     assert model.check is not None
     sentences = case.predict.read(model.check["request"], tokenize, Settings()).sentences
@@ -201,13 +201,13 @@ def test_the_model_file_holds_a_request_with_the_logits_that_it_gives(case: Case
 
 @pytest.mark.parametrize("case", [SM], ids=["sm_cnn"])
 def test_without_features_nothing_of_them_is_in_the_model(case: Case, data: Path) -> None:
-    model = case.predict.load(case.run(data, "--no-features"))
+    model = case.predict.load(case.run(data, "--no-features", "--epochs", "1"))
     assert model.overlap is None
     assert model.config["features"] is False
 
 
 def test_exported_vectors_hold_both_channels_of_every_word_that_can_be_asked_for(case: Case, data: Path) -> None:
-    case.run(data, mode="multichannel")
+    case.run(data, "--epochs", "1", mode="multichannel")
     given, exported = (dict(read_vectors(data / name)) for name in ("vectors.txt", "exported.txt"))
     assert set(exported) == {*given, UNKNOWN}  # which has no vector, but is trained
     np.testing.assert_array_equal(exported["never-in-training"], np.tile(given["never-in-training"], 2))
@@ -218,7 +218,7 @@ def test_exported_vectors_hold_both_channels_of_every_word_that_can_be_asked_for
 @pytest.mark.parametrize("mode", ["static", "non-static"])
 def test_the_same_seed_gives_the_same_files_and_another_seed_others(case: Case, mode: str, data: Path) -> None:
     def files(*options: str) -> list[bytes]:
-        model = case.run(data, *options, mode=mode)
+        model = case.run(data, "--epochs", "2", *options, mode=mode)
         return [path.read_bytes() for path in (model, data / "exported.txt") if path.exists()]
 
     first = files()
@@ -227,7 +227,7 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_others(case: Case, 
 
 
 def test_vectors_of_another_length_than_the_models_are_refused(case: Case, data: Path) -> None:
-    model = case.run(data, mode="multichannel")
+    model = case.run(data, "--epochs", "1", mode="multichannel")
     arguments = ["--model", str(model), "--data", str(data / case.dev), "--vectors", str(data / "vectors.txt")]
     with pytest.raises(VectorFileError, match=rf"{DIM}.*trained on {2 * DIM}"):
         case.evaluate.main(arguments)
@@ -235,7 +235,7 @@ def test_vectors_of_another_length_than_the_models_are_refused(case: Case, data:
 
 def test_training_leaves_nothing_behind_but_its_files(case: Case, data: Path) -> None:
     before = set(data.iterdir())
-    case.run(data, mode="non-static")
+    case.run(data, "--epochs", "1", mode="non-static")
     assert set(data.iterdir()) - before == {data / "a.model", data / "exported.txt"}
 
 
@@ -259,7 +259,7 @@ def test_ctrl_c_keeps_the_best_so_far(case: Case, data: Path, capsys: pytest.Cap
 def test_ctrl_c_before_the_first_score_leaves_an_earlier_model_alone(
     case: Case, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    earlier = case.run(data).read_bytes()
+    earlier = case.run(data, "--epochs", "1").read_bytes()
 
     def interrupt(*_: object) -> float:
         raise KeyboardInterrupt
@@ -270,21 +270,18 @@ def test_ctrl_c_before_the_first_score_leaves_an_earlier_model_alone(
     assert (data / "a.model").read_bytes() == earlier
 
 
-@pytest.mark.parametrize(
-    ("terminal", "quiet", "shown"), [(True, False, True), (True, True, False), (False, False, False)]
-)
 def test_evaluation_shows_progress_on_a_terminal_only(
-    case: Case, data: Path, terminal: bool, quiet: bool, shown: bool, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    case: Case, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = case.run(data, "--epochs", "1")
-    capsys.readouterr()
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     arguments = ["--model", str(model), "--data", str(data / case.dev), "--vectors", str(data / "vectors.txt")]
-    case.evaluate.main([*arguments, *(["--quiet"] if quiet else [])])
-    captured = capsys.readouterr()
-    assert ("100%" in captured.err) == shown
-    assert "100%" not in captured.out
+    for terminal, options, shown in ((True, [], True), (True, ["--quiet"], False), (False, [], False)):
+        capsys.readouterr()
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
+        case.evaluate.main([*arguments, *options])
+        captured = capsys.readouterr()
+        assert ("100%" in captured.err) == shown
+        assert "100%" not in captured.out
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ Example:
 """
 
 import math
-import pickle
+import pickle  # nosec B403 # its Unpickler is subclassed, with a list of what may be loaded
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path

@@ -26,7 +26,7 @@ target's wheels, so any Linux machine will do. Built twice from the same wheels,
   --output FILE        zip to write (default: build/MODEL.zip), with its software bill of materials, MODEL.cdx.json, beside
                        it
   --torch VERSION      PyTorch to package (default: the CPU build of the one in requirements.txt)
-  --torch-index URL    where to look for PyTorch if pip, as it is set up, finds none
+  --torch-index URL    where to get PyTorch if pip, as it is set up, finds none with a hash in requirements-torch.lock
                        (default: https://download.pytorch.org/whl/cpu)
   -h, --help           show this and exit
 
@@ -114,10 +114,15 @@ fetch() {
         --target "$package" "$@" >"$work/pip.log" 2>&1
 }
 
+# What a lock file says of a library, a version with its hashes: file, NAME== or NAME==VERSION
+locked() {
+    sed -n "/^$2/,/[^\\\\]\$/p" "$root/$1" | sed 's/ ;.*\\$/ \\/'
+}
+
 # The same in the versions, and with the hashes, of the lock file: name...
 fetch_locked() {
     local name
-    for name; do sed -n "/^$name==/,/[^\\\\]\$/p" "$root/requirements.lock" | sed 's/ ;.*\\$/ \\/'; done >"$work/locked.txt"
+    for name; do locked requirements.lock "$name=="; done >"$work/locked.txt"
     progress "fetching $*"
     fetch --require-hashes -r "$work/locked.txt" ||
         fail "no wheels for Python $python on $arch: $(grep -m 1 ERROR "$work/pip.log" || tail -n 1 "$work/pip.log")"
@@ -127,8 +132,13 @@ if [[ $runtime == torch ]]; then
     pinned=$(sed -n 's/^torch==//p' "$root/requirements.txt")
     torch=torch==${torch:-$pinned+cpu}
     progress "fetching $torch"
-    fetch "$torch" || fetch --index-url "$torch_index" --retries 0 --timeout 10 "$torch" ||
-        fail "no wheel of $torch for Python $python on $arch, neither where pip looks nor at $torch_index; other --python, --torch or --torch-index may have one, and --runtime onnx does without"
+    locked requirements-torch.lock "$torch " >"$work/torch.txt"
+    if ! { [[ -s $work/torch.txt ]] && fetch --require-hashes -r "$work/torch.txt"; }; then
+        # Not known by its hash: from PyTorch's own index alone, whatever pip's settings say.
+        PIP_CONFIG_FILE=/dev/null fetch --isolated --index-url "$torch_index" --retries 0 --timeout 10 "$torch" ||
+            fail "no wheel of $torch for Python $python on $arch, neither where pip looks, with its hash, nor at $torch_index; other --python, --torch or --torch-index may have one, and --runtime onnx does without"
+        say "warning: $torch for Python $python on $arch came from $torch_index without a hash in requirements-torch.lock; make lock-torch writes it"
+    fi
     [[ ! -e $package/torch/lib/libtorch_cuda.so ]] ||
         fail "the wheel of $torch for $arch is a CUDA build; the CPU build is called ${torch%+cpu}+cpu, at $torch_index"
     [[ $torch == *"==$(sed -n 's/.*checked with torch \(.*\)\.$/\1/p' "$root/toolkit/deployment/pruned.txt")"* ]] ||
@@ -140,7 +150,8 @@ if [[ $runtime != none ]]; then
     if [[ $runtime == onnx ]]; then names+=(onnxruntime); else names+=(typing-extensions); fi
     if [[ $runtime == torch ]] && ((${python#3.} < 14)); then names+=(backports-zstd); fi # 3.14 has it
     fetch_locked "${names[@]}"
-    (cd "$package" && rm -rf -- $(grep -v "^#" "$root/toolkit/deployment/pruned.txt")) # unquoted, as they are globs
+    # shellcheck disable=SC2046  # unquoted, as they are globs
+    (cd "$package" && rm -rf -- $(grep -v "^#" "$root/toolkit/deployment/pruned.txt"))
     "$builder" -m toolkit.deployment.libraries "$package" || exit 1
 
     # Lambda can't write bytecode beside the code, and compiling takes longer than all the rest of a start.

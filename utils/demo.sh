@@ -27,10 +27,10 @@ fi
 run python utils/upload_word_vectors_to_dynamo.py "${VECTORS:-data/glove.6B.50d.sample.txt.gz}" $table --create-table
 packages=() tables=()
 for model in "${models[@]}"; do
-    run utils/create_deployment_package.sh $model ${own[$model]:+--model "${own[$model]}"} --runtime none \
-        --output build/local/$model.zip
-    packages+=("--${model/_/-}" build/local/$model.zip)
-    [[ $table == word-vectors ]] || { [[ $model == sm_cnn ]] && name=SmCnn || name=KimCnn; tables+=(--parameter ${name}Table=$table); }
+    run utils/create_deployment_package.sh "$model" ${own[$model]:+--model "${own[$model]}"} --runtime none \
+        --output "build/local/$model.zip"
+    packages+=("--${model/_/-}" "build/local/$model.zip")
+    [[ $table == word-vectors ]] || { [[ $model == sm_cnn ]] && name=SmCnn || name=KimCnn; tables+=(--parameter "${name}Table=$table"); }
 done
 run python utils/deploy.py up "${packages[@]}" "${tables[@]}" | tee build/local/urls
 url() { awk -v name="$1" '$1 == name { print $2 }' build/local/urls; }
@@ -40,7 +40,7 @@ if [[ $table == word-vectors ]]; then
         '{"sent1": "how are glacier caves formed", "sent2": "the ice facade is approximately 60 m high"}'
     post "$(url KimCnnUrl)" '{"input": "this is a very good movie"}'
 else # the first sample of the model file
-    for url in $(awk '$1 ~ /CnnUrl$/ { print $2 }' build/local/urls); do
+    awk '$1 ~ /CnnUrl$/ { print $2 }' build/local/urls | while read -r url; do
         sample=$(curl --silent --show-error --fail "$url" |
             python -c 'import json, sys; print(*map(json.dumps, json.load(sys.stdin).get("samples", [])[:1]))')
         [[ -z $sample ]] || post "$url" "$sample"

@@ -63,9 +63,14 @@ def choose_packages(options: Options, stack: Stack | None) -> dict[str, str]:
     return {model: str(path.resolve()) for model, path in chosen.items()}
 
 
+def account_of(session: boto3.Session) -> str:
+    """Return the number of the account, which S3 is told to be the owner of every bucket."""
+    return str(session.client("sts").get_caller_identity()["Account"])
+
+
 def check_bucket(session: boto3.Session, bucket: str) -> None:
     """Raise CommandError for a bucket that is not this account's: its owner would get, and could replace, the code."""
-    account = session.client("sts").get_caller_identity()["Account"]
+    account = account_of(session)
     try:
         session.client("s3").head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
     except ClientError as error:
@@ -109,7 +114,7 @@ def put_page(session: boto3.Session, options: Options, stack: Stack) -> None:
         except CommandError as error:
             raise CommandError(f"the API is there, the page is not: {error}") from None
     api = (stack.outputs.get("KimCnnUrl") or stack.outputs["SmCnnUrl"]).rpartition("/")[0]
-    page.put(session.client("s3"), stack.outputs["PageBucket"], api)
+    page.put(session.client("s3"), stack.outputs["PageBucket"], account_of(session), api)
     print("PageUrl", page.url(session, stack.outputs["PageBucket"]))
 
 
@@ -191,6 +196,8 @@ def rollback(session: boto3.Session, options: Options) -> None:
 
 def down(session: boto3.Session, options: Options) -> None:
     """Remove the stack with its packages and its page; raise CommandError when that fails."""
+    if options.bucket:
+        check_bucket(session, options.bucket)
     client = deployed.cloudformation(session)
     stack = deployed.find(client, options.stack)
     if stack is None:
@@ -199,7 +206,7 @@ def down(session: boto3.Session, options: Options) -> None:
         client.delete_stack(StackName=options.stack)
     else:
         if bucket := stack.outputs.get("PageBucket"):
-            page.clear(session.client("s3"), bucket)
+            page.clear(session.client("s3"), bucket, account_of(session))
         if not sam_of(options).delete():
             raise CommandError("sam delete failed; its message is above")
 

@@ -10,7 +10,8 @@ The durations file is JSON: `memory_mb`, `dim`, `log_bytes` per request, and und
 processors are alike.
 
 The requests of --data (in the forms of `load_test.py`) go in random order to containers that live for --life requests
-each: that gives the cache hit rate, and shares the cost of a start. Prices are without free tiers.
+each: that gives the cache hit rate, and shares the cost of a start. Prices are without free tiers. What alarms, metrics
+and traces add (AlarmEmail, Metrics and Tracing of template.yaml) stands below the table.
 """
 
 import json
@@ -23,23 +24,30 @@ from typing import Any
 
 import numpy as np
 
+from inference import log_line
 from toolkit import cli
 from toolkit.cli import CommandError, run
 from toolkit.plot import pyplot, save
 from toolkit.prices import (
+    DOLLARS_PER_ALARM_METRIC,
     DOLLARS_PER_API_REQUEST,
+    DOLLARS_PER_DASHBOARD,
     DOLLARS_PER_GB_SECOND,
     DOLLARS_PER_LAMBDA_REQUEST,
     DOLLARS_PER_LOG_GB,
+    DOLLARS_PER_METRIC,
     DOLLARS_PER_RESTORED_GB,
     DOLLARS_PER_SERVER_HOUR,
     DOLLARS_PER_SNAPSHOT_GB_SECOND,
+    DOLLARS_PER_TRACE,
     HOURS_PER_MONTH,
 )
 from toolkit.traffic import Reads, read_requests, replay
 from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT, largest_item, read_units
 
 SERVER_MONTH = DOLLARS_PER_SERVER_HOUR * HOURS_PER_MONTH
+ALARM_METRICS_OF_API, ALARM_METRICS_OF_MODEL = 3, 6  # that the alarms of template.yaml look at
+METRICS_BYTES = 446  # that Metrics=on adds to a line of the log
 WORD_BYTES = 10  # a long word; the read unit of an item of 50 or 300 dimensions does not depend on it
 DURATIONS = ("start_seconds", "restore_seconds", "cached_seconds", "uncached_seconds", "read_wait_seconds")
 
@@ -88,6 +96,17 @@ def _billed(seconds: float) -> float:
 def snapshot_month(durations: dict[str, Any]) -> float:
     """Return the dollars a month of keeping one version's snapshot, with or without requests."""
     return durations["memory_mb"] / 1024 * DOLLARS_PER_SNAPSHOT_GB_SECOND * HOURS_PER_MONTH * 3600
+
+
+def watching(models: int) -> str:
+    """Return what it costs to watch a stack of so many models, in sentences."""
+    alarms = DOLLARS_PER_ALARM_METRIC * (ALARM_METRICS_OF_API + ALARM_METRICS_OF_MODEL * models)
+    metrics = DOLLARS_PER_METRIC * len(log_line.METRICS) * models
+    line = 1e6 * DOLLARS_PER_LOG_GB * METRICS_BYTES / 1e9
+    return (
+        f"Watching {models} model{'s' if models > 1 else ''} costs, a month: alarms ${alarms:.2f}, a dashboard "
+        f"${DOLLARS_PER_DASHBOARD:.2f}, metrics ${metrics:.2f} and ${line:.2f} of log per million requests."
+    )
 
 
 def read_durations(path: Path) -> dict[str, Any]:
@@ -167,6 +186,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     snapshot = snapshot_month(durations)
     print(f"\nContainers that serve {options.life} requests, {durations['memory_mb']} MB.\n\n{breakdown(ways)}\n")
     print(f"A SnapStart snapshot costs ${snapshot:.2f} a month.")
+    print(f"{watching(1)}\n{watching(2)}")
+    print(f"A million traces cost ${1e6 * DOLLARS_PER_TRACE:.2f}: of a request a second, and of 5 % of the others.")
     print(f"A t4g.small that is always on costs ${SERVER_MONTH:.2f} a month, as much as")
     for way in ways:
         left = SERVER_MONTH - snapshot * way.snapstart

@@ -13,6 +13,8 @@ from tests.aws.test_template import sent
 from tests.aws_strict.templates import PSEUDO, resolve
 from tests.conftest import ROOT, Cloud
 from tests.stacks import DEPLOY, SENTENCE, call, printed
+from toolkit.deployment import template
+from utils.estimate_cost import ALARM_METRICS_OF_API, ALARM_METRICS_OF_MODEL
 
 TOLD = {"AlarmEmail": "on-call@example.org"}
 EACH = ("Errors", "NearBound", "ReadThrottles", "Throttles")  # of a model
@@ -72,14 +74,31 @@ def test_each_alarm_has_its_paragraph_in_the_runbook() -> None:
     assert kinds <= set(re.findall(r"(?m)^### `(\w+)`", text))
 
 
-def test_a_function_without_a_reservation_has_no_alarm_about_it() -> None:
-    from toolkit.deployment import template
+@pytest.mark.parametrize(("models", "values"), [(1, {"DeploySmCnn": "false"}), (2, {"KimCnnTable": "other"})])
+def test_the_estimate_counts_the_metrics_of_the_alarms(models: int, values: dict[str, str]) -> None:
+    found = alarms({**TOLD, "Metrics": "on", **values}).values()
+    metrics = [
+        each for alarm in found for each in alarm.get("Metrics", [{"MetricStat": alarm}]) if "MetricStat" in each
+    ]
+    assert len(metrics) == ALARM_METRICS_OF_API + ALARM_METRICS_OF_MODEL * models
 
+
+def filled(values: dict[str, str], **options: bool) -> dict[str, Any]:
     content = template.read()
-    template.fill(content, {}, template.parameter_values(content, {}, TOLD), {}, reserves=False)
-    content = resolve(content, TOLD)
+    template.fill(content, {}, template.parameter_values(content, {}, values), {}, **options)
+    return resolve(content, values)
+
+
+def test_a_function_without_a_reservation_has_no_alarm_about_it() -> None:
+    content = filled(TOLD, reserves=False)
     assert "KimCnnNearBound" not in content["Resources"]
     assert "ReservedConcurrentExecutions" not in content["Globals"]["Function"]
+
+
+def test_after_a_rollback_no_canary_shifts_traffic_but_the_next_one_can() -> None:
+    resources = filled({"Canary": "Canary10Percent5Minutes"}, shifts=False)["Resources"]
+    assert "UpdatePolicy" not in resources["KimCnnLive"]
+    assert "KimCnnCanary" in resources
 
 
 def test_what_alarms_and_dashboard_look_at_is_what_functions_log() -> None:

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.aws_strict.call import error
+from tests.aws_strict import rules
+from tests.aws_strict.call import Call, History, error
 from tests.conftest import Cloud
 from tests.stacks import DEPLOY, SENTENCE, call, make_table, printed, versions
+from toolkit.deployment import template
 
 STACK = "strict"
 
@@ -166,6 +168,25 @@ def test_a_command_that_made_buckets_itself_would_wait_as_on_aws(cloud: Cloud) -
     s3.delete_bucket(Bucket="own")
     with pytest.raises(ClientError, match="OperationAborted"):
         s3.create_bucket(Bucket="own")
+
+
+def test_a_package_that_is_replaced_in_the_bucket_does_not_go_on_serving(
+    cloud: Cloud, url: str, tmp_path: Path
+) -> None:
+    before, ours, theirs = output(url), unlike(cloud, tmp_path, 6), unlike(cloud, tmp_path, 7)
+
+    def replace(request: Call, past: History, client: rules.CLIENT_OF) -> None:
+        if request.operation == "CreateChangeSet":
+            function = template.parse(rules.body_of(request, client) or "")["Resources"]["KimCnnFunction"]
+            bucket, _, key = function["Properties"]["CodeUri"].removeprefix("s3://").partition("/")
+            client("s3").put_object(Bucket=bucket, Key=key, Body=theirs.read_bytes())
+
+    with cloud.aws.also(replace):
+        ran = deploy(cloud, "up", "--kim-cnn", ours, check=False)
+    assert ran.returncode == 1
+    assert f"kim_cnn: Lambda got other code than {ours} from the bucket" in ran.stderr.splitlines()[-1]
+    assert ran.stderr.rstrip().endswith("the previous version serves again")
+    assert output(url) == before
 
 
 def test_a_bucket_of_somebody_else_gets_no_package(cloud: Cloud) -> None:

@@ -64,6 +64,9 @@ LISTINGS: dict[str, Names] = {
     "log group": _listing(
         "logs", "describe_log_groups", "logGroups", "logGroupName", logGroupNamePattern=PREFIX
     ),
+    "alarm": _listing("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    "dashboard": _listing("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
+    "topic": _listing("sns", "list_topics", "Topics", "TopicArn"),
 }  # fmt: skip
 
 
@@ -196,6 +199,18 @@ def _remove_log_group(session: boto3.Session, name: str) -> None:
     client(session, "logs").delete_log_group(logGroupName=name)
 
 
+def _remove_alarm(session: boto3.Session, name: str) -> None:
+    client(session, "cloudwatch").delete_alarms(AlarmNames=[name])
+
+
+def _remove_dashboard(session: boto3.Session, name: str) -> None:
+    client(session, "cloudwatch").delete_dashboards(DashboardNames=[name])
+
+
+def _remove_topic(session: boto3.Session, name: str) -> None:
+    client(session, "sns").delete_topic(TopicArn=name)  # with its subscriptions
+
+
 REMOVERS: dict[str, Callable[[boto3.Session, str], str | None]] = {
     "stack": _remove_stack,
     "function": _remove_function,
@@ -205,6 +220,9 @@ REMOVERS: dict[str, Callable[[boto3.Session, str], str | None]] = {
     "table": _remove_table,
     "bucket": _remove_bucket,
     "log group": _remove_log_group,
+    "alarm": _remove_alarm,
+    "dashboard": _remove_dashboard,
+    "topic": _remove_topic,
 }
 
 

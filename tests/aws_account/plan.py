@@ -10,6 +10,7 @@ MOST_REQUESTS = 6000  # over HTTP; the run stops itself there
 MOST_SECONDS = 2 * 3600  # of a run
 WORDS = 10_085  # of the sample in data/
 GB_OF_A_FUNCTION = 2.0  # the largest that a step asks for
+WATCHED_METRICS = 15  # that alarms look at, and at most that functions write
 STARTS = 80  # of functions: every version of both models, and the first requests that come at once
 VERSIONS = 16  # of both functions together
 DOLLARS_PER_1000_PUTS = 0.005  # https://aws.amazon.com/s3/pricing/ (us-east-1, as of 2026-11)
@@ -27,6 +28,8 @@ def rows(snapstart: bool) -> list[Row]:
     """Return the parts of the most that a run can cost, without free tiers."""
     busy = MOST_REQUESTS * 0.25 + STARTS * 10  # seconds; a start may take the ten that Lambda gives it
     reads = 4 * WORDS + 8 * MOST_REQUESTS  # each word read back twice after two uploads; eight words a request
+    watched = WATCHED_METRICS * (lambda_prices.DOLLARS_PER_ALARM_METRIC + lambda_prices.DOLLARS_PER_METRIC)
+    watched += lambda_prices.DOLLARS_PER_DASHBOARD
     kept = VERSIONS * GB_OF_A_FUNCTION * 3 * 3600  # a snapshot is billed for three hours at least
     rows = [
         Row("DynamoDB write units", WORDS, prices.DOLLARS_PER_WRITE_UNIT),
@@ -37,6 +40,8 @@ def rows(snapstart: bool) -> list[Row]:
         Row("API Gateway requests", MOST_REQUESTS, lambda_prices.DOLLARS_PER_API_REQUEST),
         Row("logs, GB", MOST_REQUESTS * 3e3 / 1e9, lambda_prices.DOLLARS_PER_LOG_GB),
         Row("S3 requests, 1,000", 0.5, DOLLARS_PER_1000_PUTS),
+        Row("alarms, metrics, dashboard, h", MOST_SECONDS / 3600 + 1, watched / lambda_prices.HOURS_PER_MONTH),
+        Row("traces", MOST_REQUESTS, lambda_prices.DOLLARS_PER_TRACE),
     ]
     if snapstart:
         rows += [

@@ -33,6 +33,7 @@ COLD, WARM = 8, 40  # requests that measure a package: at once, and one after an
 FEW = 1  # of them in a rehearsal, as the processors here are no measure
 UPLOAD = ROOT / "utils/upload_word_vectors_to_dynamo.py"
 ORIGIN = {"Origin": "https://example.org"}
+MAIL = "si-test@example.org"  # which nobody reads
 
 
 class Step(NamedTuple):
@@ -115,11 +116,13 @@ def first(run: Run) -> None:
     check_cors(run)
     measure(run, run.runtime)
     check_logs(run)
+    check_alarms(run)
 
 
 def deploy_afresh(run: Run) -> None:
     """Deploy both models, where there is no stack, and check their answers."""
     parameters = [f"SmCnnTable={run.table('words')}", f"KimCnnTable={run.table('words')}", "LogRetention=1"]
+    parameters += [f"AlarmEmail={MAIL}", "Metrics=on", "Tracing=on"]
     parameters += lambda_options(run.packages[run.runtime]["kim_cnn"])
     run.deploy("up", *run.package_options(run.runtime), *(f"--parameter={each}" for each in parameters))
     run.check_answers()
@@ -205,6 +208,16 @@ def check_logs(run: Run) -> None:
         run.fact(f"{len(lines)} lines in {group}")
 
 
+def check_alarms(run: Run) -> None:
+    """Check that the alarms are there and go to the stack's topic, and that none rings."""
+    found = run.client("cloudwatch").describe_alarms(AlarmNamePrefix=run.name)["MetricAlarms"]
+    run.check(len(found) > 2, f"alarms {[each['AlarmName'] for each in found]}")
+    ringing = [each["AlarmName"] for each in found if each["StateValue"] == "ALARM"]
+    run.check(not ringing, f"{ringing} ring")
+    topic = run.resource("AlarmMails")
+    run.check(all(each["AlarmActions"] == [topic] for each in found), f"not all go to {topic}")
+
+
 def measure(run: Run, name: str) -> None:
     """Measure what is deployed: cold starts by requests at once, then warm requests, cached and with fresh words."""
     since, url = time.time(), run.url("kim_cnn")
@@ -251,6 +264,23 @@ def renewed(run: Run) -> None:
     run.deploy("up", "--renew")
     run.check(not run.live().items() & before.items(), f"versions {before} became {run.live()}")
     run.check_answers()
+
+
+@step(aws_only="CodeDeploy shifts traffic, and `up` waits for its end")
+def canary(run: Run) -> None:
+    """Shift traffic to new versions in five minutes while both models are asked for fresh words: none fails."""
+    run.deploy("up", "--parameter=Canary=Canary10Percent5Minutes")
+    before, started = run.live(), time.monotonic()
+    with under_traffic(run, "a canary"):
+        run.deploy("up", "--renew")
+    run.fact(f"the canary and what is around it took {time.monotonic() - started:.0f} s")
+    run.check(time.monotonic() - started > 5 * 60, "`up` did not wait for the canary")
+    run.check(not run.live().items() & before.items(), f"versions {before} became {run.live()}")
+    run.deploy("rollback")
+    run.check(run.live() == before, f"rollback: versions {run.live()}, not {before}")
+    run.deploy("up", "--renew")  # which moves traffic at once
+    run.check_answers()
+    run.deploy("up", "--parameter=Canary=off")
 
 
 @step()

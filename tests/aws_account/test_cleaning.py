@@ -38,7 +38,7 @@ def session() -> Iterator[boto3.Session]:
 
 
 def make_one_of_each(session: boto3.Session, name: str) -> None:
-    """Make a function with versions, a role with policies, a table, a bucket with versions, and a log group."""
+    """Make a function with versions, a role with policies, a table, a bucket with versions, logs, and what alarms."""
     package = io.BytesIO()
     zipfile.ZipFile(package, "w").close()
     iam = session.client("iam")
@@ -53,6 +53,12 @@ def make_one_of_each(session: boto3.Session, name: str) -> None:
     )  # fmt: skip
     session.client("dynamodb").create_table(TableName=f"{name}-words", DeletionProtectionEnabled=True, **TABLE)
     session.client("logs").create_log_group(logGroupName=f"/aws/vendedlogs/{name}-api")
+    metric = {"Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1}
+    session.client("cloudwatch").put_metric_alarm(
+        AlarmName=f"{name}-Latency", Threshold=1, ComparisonOperator="GreaterThanThreshold", **metric
+    )
+    session.client("cloudwatch").put_dashboard(DashboardName=f"{name}-here", DashboardBody='{"widgets": []}')
+    session.client("sns").create_topic(Name=f"{name}-AlarmMails")
     s3 = session.client("s3")
     s3.create_bucket(Bucket=f"{name}-files")
     s3.put_bucket_versioning(Bucket=f"{name}-files", VersioningConfiguration={"Status": "Enabled"})

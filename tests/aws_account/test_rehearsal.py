@@ -24,6 +24,7 @@ from tests.aws_strict.call import ADMINISTRATOR, Answer, Call, History, error
 from tests.aws_strict.proxy import StrictAws, strict_cloud
 from tests.conftest import ROOT, free_port
 from tests.faults.conftest import FULL
+from toolkit.deployment import template
 from toolkit.deployment.local_cloud import local_cloud
 
 ACCOUNT = "000000000000"
@@ -119,6 +120,17 @@ def test_a_run_passes_and_leaves_nothing(account: Account) -> None:
 def test_the_docs_name_the_ceiling_of_the_plan() -> None:
     text = (ROOT / "docs/test-aws.md").read_text()
     assert f"at most ${plan.ceiling(False):.2f}; with SnapStart at most ${plan.ceiling(True):.2f}" in text
+
+
+def test_the_policy_names_every_service_of_the_template_and_fits_into_one_policy_of_iam() -> None:
+    """docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: 6,144 characters but for white space."""
+    policy = json.loads(POLICY.read_text())
+    assert len("".join(json.dumps(policy).split())) <= 6144
+    actions = json.dumps([statement["Action"] for statement in policy["Statement"]])
+    types = {each["Type"] for each in template.read()["Resources"].values()}
+    named = {"apigatewayv2": "apigateway", "serverless": "lambda"}
+    services = {kind.split("::")[1].lower() for kind in types if kind.startswith("AWS::")}
+    assert [name for name in sorted(services) if f'"{named.get(name, name)}:' not in actions] == []
 
 
 def killer(process: list[subprocess.Popen[str]], kind: str, at: int, lost: bool) -> Any:

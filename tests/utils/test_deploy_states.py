@@ -192,6 +192,7 @@ def test_the_page_of_a_bucket_with_versions_is_cleared_whole() -> None:
     with Stubber(client) as stub:
         stub.add_response("list_object_versions", versions)
         for key, version in (("index.html", "v"), ("old", "m")):
-            stub.add_response("delete_object", {}, {"Bucket": "b", "Key": key, "VersionId": version})
-        page.clear(client, "b")
+            where = {"Bucket": "b", "ExpectedBucketOwner": "123456789012"}
+            stub.add_response("delete_object", {}, {"Key": key, "VersionId": version, **where})
+        page.clear(client, "b", "123456789012")
         stub.assert_no_pending_responses()

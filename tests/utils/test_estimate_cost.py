@@ -15,7 +15,7 @@ from toolkit.prices import (
 )
 from toolkit.traffic import Reads
 from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT
-from utils.estimate_cost import main, per_request, snapshot_month
+from utils.estimate_cost import main, per_request, snapshot_month, watching
 
 MEASURED = {
     "start_seconds": 1.0,
@@ -50,6 +50,10 @@ def test_without_cache_every_word_is_read_and_snapstart_pays_by_the_restore() ->
     assert cost["Lambda time, starts"] == pytest.approx(2 * DOLLARS_PER_GB_SECOND * 0.1 / 100)
     assert cost["SnapStart restores"] == pytest.approx(2 * DOLLARS_PER_RESTORED_GB / 100)
     assert snapshot_month(DURATIONS) == pytest.approx(2 * 730 * 3600 * DOLLARS_PER_SNAPSHOT_GB_SECOND)
+
+
+def test_watching_costs_by_alarm_dashboard_and_metric() -> None:
+    assert "1 model costs, a month: alarms $0.90, a dashboard $3.00, metrics $2.10 and $0.22 of log" in watching(1)
 
 
 def test_time_is_billed_in_whole_milliseconds() -> None:

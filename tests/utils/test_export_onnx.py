@@ -40,6 +40,14 @@ def pair(folder: Path, architecture: str, source: Path) -> tuple[Model, Model]:
     return PREDICT[architecture].load(source), PREDICT[architecture].load(exported)
 
 
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The committed Kim CNN, exported once: that takes seconds."""
+    folder = tmp_path_factory.mktemp("committed")
+    pair(folder, "kim_cnn", ROOT / "kim_cnn.model")
+    return folder / "kim_cnn.onnx"
+
+
 def sentences(random: np.random.Generator, count: int, time: int, length: int, words: str, lengths: str) -> Inputs:
     """Return `count` sentences of up to `time` words under the names of an input and of its lengths."""
     times = random.integers(1, time + 1, count)
@@ -106,27 +114,25 @@ def numbers(value: Any) -> list[float]:
     return [each for part in (value.values() if isinstance(value, dict) else value) for each in numbers(part)]
 
 
-def test_serving_it_does_not_import_torch(tmp_path: Path) -> None:
-    pair(tmp_path, "kim_cnn", ROOT / "kim_cnn.model")
+def test_serving_it_does_not_import_torch(committed: Path) -> None:
     code = "import sys, kim_handler; print('onnxruntime' in sys.modules, 'torch' in sys.modules)"
-    environment = {**os.environ, "MODEL_PATH": str(tmp_path / "kim_cnn.onnx"), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "MODEL_PATH": str(committed), "PYTHONPATH": str(ROOT)}
     result = subprocess.run([sys.executable, "-c", code], env=environment, check=True, text=True, capture_output=True)
     assert result.stdout == "True False\n"
 
 
-def test_a_wrong_file_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_file_is_refused_by_name(tmp_path: Path, committed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"not a graph")
     with pytest.raises(ModelFileError, match=r"bad\.onnx: not a model file"):
         kim_cnn.predict.load(tmp_path / "bad.onnx")
     with pytest.raises(ModelFileError, match=r"none\.onnx: no such file"):
         kim_cnn.predict.load(tmp_path / "none.onnx")
-    pair(tmp_path, "kim_cnn", ROOT / "kim_cnn.model")
     with pytest.raises(ModelFileError, match="holds a kim_cnn, not a sm_cnn"):
-        sm_cnn.predict.load(tmp_path / "kim_cnn.onnx")
+        sm_cnn.predict.load(committed)
     with monkeypatch.context() as bound, pytest.raises(ModelFileError, match=r"kim_cnn\.onnx: .*over 1,000 bytes"):
         bound.setattr(model_file, "LARGEST", 1000)
-        kim_cnn.predict.load(tmp_path / "kim_cnn.onnx")
-    graph = onnx.load(tmp_path / "kim_cnn.onnx")
+        kim_cnn.predict.load(committed)
+    graph = onnx.load(committed)
     onnx.helper.set_model_props(graph, {"architecture": '"kim_cnn"'})
     onnx.save(graph, tmp_path / "bare.onnx")
     with pytest.raises(ModelFileError, match=r"bare\.onnx: has no config in its metadata"):
@@ -142,8 +148,8 @@ def data() -> Path:
     return Path(folder)
 
 
-def test_every_dev_sentence_gets_the_same_class(tmp_path: Path, data: Path) -> None:
-    torch_model, onnx_model = pair(tmp_path, "kim_cnn", ROOT / "kim_cnn.model")
+def test_every_dev_sentence_gets_the_same_class(committed: Path, data: Path) -> None:
+    torch_model, onnx_model = (kim_cnn.predict.load(path) for path in (ROOT / "kim_cnn.model", committed))
     rows = read_sst(next((data / "sst").glob("*fine*dev*")))
     dev = to_sentences(rows, torch_model.config["labels"], tokenize)
     vectors = load_vectors(data / "vectors/glove.6B.50d.subset.bin.gz", {word for row in dev for word in row.words})

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -130,6 +131,46 @@ def test_wheels_that_can_not_be_had_are_one_line(tmp_path: Path) -> None:
         assert ("--runtime onnx does without" in result.stderr) == (options[0] == "--torch-index")
         assert result.stderr.count("\n") == 1
         assert not list(tmp_path.iterdir())
+
+
+def wheel(folder: Path, name: str, version: str, tag: str) -> None:
+    """Write a wheel of a higher build number than any that is published, which would change what is packaged."""
+    folder.mkdir(exist_ok=True)
+    about = f"{name.replace('-', '_')}-{version}"
+    with zipfile.ZipFile(folder / f"{about}-99-{tag}.whl", "w") as file:
+        file.writestr(f"{name.replace('-', '_')}/__init__.py", "PWNED = 1\n")
+        file.writestr(f"{about}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        file.writestr(f"{about}.dist-info/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
+        file.writestr(f"{about}.dist-info/RECORD", "")
+
+
+def test_a_library_that_was_swapped_is_refused(tmp_path: Path) -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    for name in ("boto3", "botocore", "jmespath", "numpy", "onnxruntime", "python-dateutil", "s3transfer", "six"):
+        (version,) = re.findall(rf"(?m)^{name}==(\S+)", lock)
+        wheel(tmp_path / "swapped", name, version, "py3-none-any")
+    (version,) = re.findall(r"(?m)^urllib3==(\S+)", lock)
+    wheel(tmp_path / "swapped", "urllib3", version, "py3-none-any")
+    elsewhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "swapped"), "PIP_CONFIG_FILE": os.devnull}
+    result = run("kim_cnn", "--runtime", "onnx", "--output", tmp_path / "p.zip", **elsewhere)
+    assert result.returncode == 1
+    assert "DO NOT MATCH THE HASHES" in result.stderr
+    assert not (tmp_path / "p.zip").exists()
+
+
+@pytest.mark.parametrize("version", ["the one that is locked", "2.10.0+cpu"])
+def test_a_pytorch_that_was_swapped_is_refused(tmp_path: Path, version: str) -> None:
+    """Where pip looks by its settings, there is another build under the name: no hash fits, or none is known."""
+    locked = (ROOT / "requirements-torch.lock").read_text()
+    chosen = re.findall(r"(?m)^torch==(\S+)", locked)[0] if version == "the one that is locked" else version
+    wheel(tmp_path / "swapped", "torch", chosen, "cp311-cp311-manylinux_2_28_x86_64")
+    (tmp_path / "index").mkdir()
+    options = ["--python", "3.11", "--torch", chosen, "--torch-index", (tmp_path / "index").as_uri()]
+    elsewhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "swapped")}
+    result = run("kim_cnn", *options, "--output", tmp_path / "p.zip", **elsewhere)
+    assert result.returncode == 1
+    assert f"no wheel of torch=={chosen} for Python 3.11 on x86_64" in result.stderr
+    assert not (tmp_path / "p.zip").exists()
 
 
 def test_an_onnx_file_is_not_for_the_torch_runtime(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import html
 import mimetypes
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore import UNSIGNED
@@ -11,15 +12,27 @@ from botocore.config import Config
 
 FILES = Path(__file__).resolve().parents[2] / "demo"
 NO_API = '<meta name="api" content="">'  # in the page, where the URL of the API belongs
+ANY_API = "connect-src http: https:"  # in its policy, what it may call
 
 
-def put(client: Any, bucket: str, api: str) -> None:
-    """Write the page to `bucket`, with `api`, the URL that the paths of the models follow."""
+def bound_to(content: str, api: str) -> str:
+    """Return the page so that it asks `api` alone, whatever its address says."""
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(api))
+    content = content.replace(NO_API, NO_API.replace('""', f'"{html.escape(api)}"'))
+    return content.replace(ANY_API, f"connect-src {html.escape(origin)}")
+
+
+def put(client: Any, bucket: str, account: str, api: str) -> None:
+    """Write the page to `bucket` of `account`, with `api`, the URL that the paths of the models follow."""
     for file in sorted(FILES.iterdir(), reverse=True):  # index.html last, when all it needs is there
-        content = file.read_text().replace(NO_API, NO_API.replace('""', f'"{html.escape(api)}"'))
-        content_type = f"{mimetypes.guess_type(file.name)[0]}; charset=utf-8"
         client.put_object(
-            Bucket=bucket, Key=file.name, Body=content.encode(), ContentType=content_type, CacheControl="no-cache"
+            Bucket=bucket,
+            ExpectedBucketOwner=account,
+            Key=file.name,
+            Body=bound_to(file.read_text(), api).encode(),
+            ContentType=f"{mimetypes.guess_type(file.name)[0]}; charset=utf-8",
+            CacheControl="no-cache",
+            ChecksumAlgorithm="SHA256",
         )
 
 
@@ -30,8 +43,9 @@ def url(session: boto3.Session, bucket: str) -> str:
     return address
 
 
-def clear(client: Any, bucket: str) -> None:
+def clear(client: Any, bucket: str, account: str) -> None:
     """Remove every object of `bucket`, so that its stack can be deleted; all versions, if someone made it keep them."""
-    for found in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
+    where = {"Bucket": bucket, "ExpectedBucketOwner": account}
+    for found in client.get_paginator("list_object_versions").paginate(**where):
         for item in [*found.get("Versions", []), *found.get("DeleteMarkers", [])]:
-            client.delete_object(Bucket=bucket, Key=item["Key"], VersionId=item["VersionId"])
+            client.delete_object(Key=item["Key"], VersionId=item["VersionId"], **where)

@@ -1,6 +1,7 @@
 """What callers can make a deployed stack cost in an hour at most, from what bounds them."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from toolkit import prices
 from toolkit.deployment.template import MODELS, deployed_models
@@ -11,35 +12,57 @@ TIMEOUT = 29  # seconds of a request at most, as in template.yaml
 # docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html: a body has 10 MB at most. It is billed even
 # if it is refused, in parts of 512 KB (aws.amazon.com/api-gateway/pricing).
 PARTS_OF_LARGEST_BODY = 20
-ANSWER_PER_BODY = 1.1  # the texts come back, with numbers
+# The texts come back, and may again as unknown words; 128 texts have some 350 bytes of numbers and names each.
+ANSWERS_PER_BODY = 2
+ANSWER_BYTES_BESIDES = 50_000
 LOG_BYTES = 2000  # of a request, in both logs
 UNITS_OF_A_READ = 0.5  # an item of up to 4 KB
 
 
+class Request(NamedTuple):
+    """What a request takes at most."""
+
+    words: float  # that are read
+    seconds: float  # of a function
+    answer_bytes: float
+    log_bytes: float
+
+
+def largest_request(values: Mapping[str, str]) -> Request:
+    """Return what the parameters `values` of a stack let a request take."""
+    answer = ANSWERS_PER_BODY * int(values["MaxBodyBytes"]) + ANSWER_BYTES_BESIDES
+    return Request(int(values["MaxDistinctWords"]), TIMEOUT, answer, LOG_BYTES)
+
+
 def hourly(
-    values: Mapping[str, str], reserved: bool, account_concurrency: int, table_units: Mapping[str, int | None]
+    values: Mapping[str, str],
+    reserved: bool,
+    account_concurrency: int,
+    table_units: Mapping[str, int | None],
+    request: Request | None = None,
 ) -> dict[str, float]:
     """Return the dollars of the worst hour, by part, for the parameters `values` of a stack.
 
     `reserved`: whether the functions have their Concurrency, else they share what the account has. `table_units` are
     the most read units a second of each table, None where it is not bounded. The throttle may count for each route.
+    `request` is what one takes at most, by default what the parameters let it take.
     """
+    request = request or largest_request(values)
     models = deployed_models(dict(values))
     rate = int(values["Throttle"])  # requests a second, each model
     requests = HOUR * rate * len(models)
-    body_gb = int(values["MaxBodyBytes"]) / 1e9
     # A body that is refused for its size costs parts; one that is answered costs its way back.
     largest = PARTS_OF_LARGEST_BODY * prices.DOLLARS_PER_API_REQUEST
-    answered = prices.DOLLARS_PER_API_REQUEST + ANSWER_PER_BODY * body_gb * prices.DOLLARS_PER_GB_SENT
+    answered = prices.DOLLARS_PER_API_REQUEST + request.answer_bytes / 1e9 * prices.DOLLARS_PER_GB_SENT
     concurrency = int(values["Concurrency"])
     if reserved and concurrency:
-        running = min(concurrency, rate * TIMEOUT) * len(models)
+        running = min(concurrency, rate * request.seconds) * len(models)
     else:
-        running = min(account_concurrency, rate * TIMEOUT * len(models))
+        running = min(account_concurrency, rate * request.seconds * len(models))
     units = 0.0
     for table in {values[f"{MODELS[model]}Table"] for model in models}:
         asked = sum(values[f"{MODELS[model]}Table"] == table for model in models) * rate
-        most = asked * int(values["MaxDistinctWords"]) * UNITS_OF_A_READ
+        most = asked * request.words * UNITS_OF_A_READ
         bound = table_units.get(table)
         units += most if bound is None else min(most, bound)
     return {
@@ -47,7 +70,7 @@ def hourly(
         "Lambda": requests * prices.DOLLARS_PER_LAMBDA_REQUEST
         + HOUR * running * int(values["Memory"]) / 1024 * prices.DOLLARS_PER_GB_SECOND,
         "reads": HOUR * units * DOLLARS_PER_READ_UNIT,
-        "logs": requests * LOG_BYTES / 1e9 * prices.DOLLARS_PER_LOG_GB,
+        "logs": requests * request.log_bytes / 1e9 * prices.DOLLARS_PER_LOG_GB,
     }
 
 

@@ -105,6 +105,15 @@ def test_after_a_rollback_the_next_version_before_is_the_one_it_chose(client: An
     assert kept(client, "kim") == {"1", "3"}
 
 
+def test_going_back_ends_a_canary_that_stopped_on_its_way(client: Any) -> None:
+    for time in ("1", "2"):
+        deploy(client, time, "kim")
+    weights = {"AdditionalVersionWeights": {"2": 0.1}}
+    client.update_alias(FunctionName="kim", Name="live", FunctionVersion="1", RoutingConfig=weights)
+    versions.go_back(client, "kim", "1")
+    assert not client.get_alias(FunctionName="kim", Name="live")["RoutingConfig"].get("AdditionalVersionWeights")
+
+
 def test_a_change_by_others_is_found_at_the_next_look(client: Any) -> None:
     """By `sam deploy`, or by CloudFormation after an `up` was killed."""
     for time in ("1", "2"):

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
+from tests.aws_strict.call import Answer, Call, error
 from toolkit.cli import CommandError
 from toolkit.vectors import bulk_import
 from toolkit.vectors.bulk_import import Sources
@@ -30,7 +31,15 @@ Write = Callable[..., Path]
 
 
 @pytest.mark.parametrize("format", ["float32", "list"])
-def test_an_import_fills_a_new_table(cloud: Any, tmp_path: Path, format: str) -> None:
+def test_an_import_fills_a_new_table_though_a_look_at_it_is_throttled(cloud: Any, tmp_path: Path, format: str) -> None:
+    throttled: list[Call] = []
+
+    def throttle_once(call: Call, *_: Any) -> Answer | None:
+        if call.operation != "DescribeImport" or throttled:
+            return None
+        throttled.append(call)
+        return error(call, 400, "ThrottlingException", "Rate exceeded")
+
     bucket, table = f"vectors-{format}", f"imported-{format}"
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=bucket)
@@ -38,7 +47,9 @@ def test_an_import_fills_a_new_table(cloud: Any, tmp_path: Path, format: str) ->
     words.write_text("\n".join(word for word, _ in list(read_vectors(SAMPLE))[::20]))
     guards = ["--max-read-units", "700", "--point-in-time-recovery", "--tag", "team=search"]
     to_import = [SAMPLE, table, "--via-s3", bucket, "--wordlist", words, "--format", format]
-    ran = cloud.run(UPLOAD, *to_import, "--verify", *guards)
+    with cloud.aws.also(throttle_once):
+        ran = cloud.run(UPLOAD, *to_import, "--verify", *guards)
+    assert throttled
     assert f"505 words imported into {table}" in ran.stdout
     assert f"505 words in table {table} are as in" in ran.stdout
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
