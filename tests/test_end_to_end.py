@@ -27,6 +27,7 @@ from tests.stacks import (
     fresh_words,
     make_table,
     printed,
+    send,
     served,
     under_traffic,
     versions,
@@ -308,7 +309,7 @@ def handler(event, context):
     make_table(cloud, "other-table")
     url = shared.up("--parameter", "KimCnnTable=word-vectors", kim_cnn=probe)["KimCnnUrl"]
     with cloud.aws.without(rules.read_before_the_permission_has_spread):  # which denies, too
-        _, outcome, _ = call(url, SENTENCE)
+        _, outcome, _ = send(url, SENTENCE)
     shared.rollback()
     assert outcome.pop("read") == "allowed"
     assert set(outcome.values()) == {"AccessDeniedException"}, outcome

@@ -100,6 +100,8 @@ def test_the_curl_command_works_in_a_shell(page: Page, page_url: str) -> None:
 def test_anyone_can_read_the_page_and_nothing_else(cloud: Cloud, page_url: str) -> None:
     with urllib.request.urlopen(page_url) as answer:
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    with urllib.request.urlopen(page_url.replace("index.html", "openapi.yaml")) as answer:
+        assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     endpoint = cloud.environment["AWS_ENDPOINT_URL"]
     bucket = page_url.removeprefix(f"{endpoint}/").partition("/")[0]
     buckets = [found["Name"] for found in cloud.client("s3").list_buckets()["Buckets"]]
