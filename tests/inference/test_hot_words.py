@@ -17,13 +17,12 @@ from inference.item_format import encode_vector
 from inference.service import Predict, Service
 from inference.settings import Settings
 from inference.word_vectors import Reading, WordVectors
-from tests.conftest import ROOT
+from tests.conftest import KIM_VECTORS, ROOT, SAMPLE
 from tests.fakes.dynamodb import FakeDynamoDB
 from tests.serving import KIM, SM, committed
 from toolkit.vectors import hot_words
 from toolkit.vectors.file import VectorFile, read_vectors
 
-SAMPLE = ROOT / "data/glove.6B.50d.sample.txt.gz"
 Pack = Callable[..., HotWords]
 
 
@@ -118,26 +117,26 @@ def checked(predict: Predict, table: dict[str, np.ndarray], hot: HotWords) -> No
 class TestTheCheckBeforeTraffic:
     """It compares hot words with the table."""
 
-    @pytest.mark.parametrize("predict", [KIM, SM], ids=["kim", "sm"])
-    def test_it_passes_with_one_file_in_both(self, predict: Predict, pack: Pack, glove: dict[str, np.ndarray]) -> None:
-        checked(predict, glove, pack())
+    @pytest.mark.parametrize(("predict", "source"), [(KIM, KIM_VECTORS), (SM, SAMPLE)], ids=["kim", "sm"])
+    def test_it_passes_with_one_file_in_both(self, predict: Predict, source: Path, pack: Pack) -> None:
+        checked(predict, dict(read_vectors(source)), pack(source))
 
     def test_it_refuses_the_table_of_another_file(self, pack: Pack, glove: dict[str, np.ndarray]) -> None:
         with pytest.raises(CheckError, match=r"table words has another vector for the hot word '.*' of glove\.6B"):
-            checked(KIM, {word: 2 * vector for word, vector in glove.items()}, pack())
+            checked(SM, {word: 2 * vector for word, vector in glove.items()}, pack())
 
     def test_it_refuses_vectors_in_another_order(self, pack: Pack, glove: dict[str, np.ndarray]) -> None:
         words = list(glove)
         others = dict(zip(words, (glove[word] for word in [words[-1], *words[:-1]]), strict=True))
         with pytest.raises(CheckError, match="has another vector for the hot word"):
-            checked(KIM, others, pack())
+            checked(SM, others, pack())
 
     def test_it_refuses_one_changed_word_of_its_request(self, pack: Pack, glove: dict[str, np.ndarray]) -> None:
-        word = committed(KIM).check["request"]["input"].split()[0]  # type: ignore[index]
+        word = committed(SM).check["request"]["sent1"].split()[0]  # type: ignore[index]
         changed = {**glove, word: np.nextafter(glove[word], np.float32(9))}
         with pytest.raises(CheckError, match=f"has another vector for the hot word '{word}'"):
-            checked(KIM, changed, pack())
+            checked(SM, changed, pack())
 
     def test_it_refuses_an_empty_table_though_all_words_of_its_request_are_hot(self, pack: Pack) -> None:
         with pytest.raises(CheckError, match="table words does not have the hot word"):
-            checked(KIM, {}, pack())
+            checked(SM, {}, pack())

@@ -1,6 +1,5 @@
 """The deployment package script and what it is made of: usage, thin packages, stripping."""
 
-import gzip
 import os
 import re
 import signal
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 
 from inference.hot_words import HotWords
-from tests.conftest import ROOT
+from tests.conftest import KIM_VECTORS, ROOT
 from toolkit.cli import CommandError
 from toolkit.deployment import archive
 from toolkit.deployment.libraries import strip
@@ -85,7 +84,7 @@ def test_a_thin_package_is_code_and_model_twice_the_same(tmp_path: Path, model: 
 
 def test_hot_words_travel_in_the_package(tmp_path: Path) -> None:
     output, unpacked = tmp_path / "p.zip", tmp_path / "unpacked"
-    options = ("--runtime", "none", "--output", output, "--vectors", ROOT / "data/glove.6B.50d.sample.txt.gz")
+    options = ("--runtime", "none", "--output", output, "--vectors", KIM_VECTORS)
     words = tmp_path / "words.txt"
     words.write_text("good\nbad\nmovie\n")
     for some, most in (((), 20_000_000 // 200), (("--hot-words", "7"), 7), (("--hot-words-from", words), 3)):
@@ -95,7 +94,7 @@ def test_hot_words_travel_in_the_package(tmp_path: Path) -> None:
             archive.extractall(unpacked)
         hot = HotWords.open(unpacked / "hot_words")
         assert hot and 0 < len(hot.sample(10**6)) <= most
-        assert (hot.length, hot.source["file"]) == (50, "glove.6B.50d.sample.txt.gz")
+        assert (hot.length, hot.source["file"]) == (50, KIM_VECTORS.name)
     assert hot and sorted(hot.find(["good", "bad", "movie", "the"])) == ["bad", "good", "movie"]
     assert run("kim_cnn", *options, "--hot-words", "0").returncode == 0
     with zipfile.ZipFile(output) as archive:
@@ -103,14 +102,10 @@ def test_hot_words_travel_in_the_package(tmp_path: Path) -> None:
 
 
 def test_other_vectors_than_the_model_s_are_not_packed(tmp_path: Path) -> None:
-    with gzip.open(ROOT / "data/glove.6B.50d.sample.txt.gz", "rt", encoding="utf-8") as lines:
-        glove = [line.split(" ", 1) for line in lines]
-    shifted = tmp_path / "shifted.txt"
-    shifted.write_text("".join(f"{word} {glove[row - 1][1]}" for row, (word, _) in enumerate(glove)), encoding="utf-8")
     longer = tmp_path / "longer.txt"
     longer.write_text("good" + " 1" * 60 + "\n")
     for vectors, message in (
-        (shifted, "not the vectors that the model was trained with"),
+        (ROOT / "data/glove.6B.50d.sample.txt.gz", "not the vectors that the model was trained with"),
         (longer, "60-dimensional vectors, but the model was trained on 50"),
     ):
         result = run("kim_cnn", "--runtime", "none", "--vectors", vectors, "--output", tmp_path / "p.zip")
