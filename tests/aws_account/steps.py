@@ -124,7 +124,7 @@ def first(run: Run) -> None:
 def deploy_afresh(run: Run) -> None:
     """Deploy both models, where there is no stack, and check their answers."""
     parameters = [f"SmCnnTable={run.table('words')}", f"KimCnnTable={run.table('kim')}", "LogRetention=1"]
-    parameters += [f"AlarmEmail={MAIL}", "Metrics=on", "Tracing=on"]
+    parameters += [f"AlarmEmail={MAIL}", "Metrics=on", "Tracing=on", "PlatformLogs=on"]
     parameters += lambda_options(run.packages[run.runtime]["kim_cnn"])
     run.deploy("up", *run.package_options(run.runtime), *(f"--parameter={each}" for each in parameters))
     run.check_answers()
