@@ -33,9 +33,10 @@ def requests(model: str) -> dict[str, dict[str, Any]]:
     """Return the fields of the largest requests, by name."""
     sentences, longest = LIMITS.max_sentences, LIMITS.max_words
     each = LIMITS.max_body_bytes // sentences // 5 - 5  # four letters and a space; the rest is JSON
+    room = (LIMITS.max_body_bytes - 2000) // sentences  # of a text; the rest is JSON and a question
     lists = {
         "most distinct words": [words(min(each, longest), each * row) for row in range(sentences)],
-        "all of the greatest length": ["a " * longest] * sentences,
+        "all of the greatest length": ["a " * min(longest, room // 2 - 3)] * sentences,
         "one long, the others short": [words(longest), *["a"] * (sentences - 1)],
     }
     explained = LIMITS.max_explained_words
