@@ -46,7 +46,7 @@ test: .venv/installed
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-faults: .venv/installed
-	FAULTS=full $(BIN)/pytest tests/faults tests/aws_account
+	FAULTS=full $(BIN)/pytest tests/faults tests/aws_account tests/test_openapi.py tests/test_explanations.py
 
 # AWS_TEST_ACCOUNT is the number of the account to test in; YES=1 does not ask, SNAPSTART=1 tries SnapStart, too. Python takes
 # the place of the shell, so that a signal to make reaches it.

@@ -3,7 +3,7 @@
     python bench/screenshot.py docs/page.png
     python bench/screenshot.py phone.png --width 390 --dark --whole
 
-The committed models answer their first samples here, with the sample of vectors in data/. Needs Chromium, as the tests
+The committed models answer their first samples here, with the vectors in data/. Needs Chromium, as the tests
 of the page do.
 """
 
@@ -28,16 +28,20 @@ from toolkit.vectors.file import load_vectors
 
 ROOT = Path(__file__).resolve().parent.parent
 API = "https://api.example"
-VECTORS = ROOT / "data/glove.6B.50d.sample.txt.gz"
+VECTORS = {"kim_cnn": "data/kim_cnn.vectors.txt.gz", "sm_cnn": "data/glove.6B.50d.sample.txt.gz"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 class VectorsHere:
-    """The sample of vectors in place of a table."""
+    """The vectors of a file in place of a table."""
+
+    def __init__(self, path: Path):
+        """Read them from `path`, for each request anew."""
+        self.path = path
 
     def lookup(self, words: Iterable[str], *_: Any) -> dict[str, np.ndarray | None]:
-        """Return the vector of each distinct word, None for one that the sample does not have."""
-        known = load_vectors(VECTORS, list(words))
+        """Return the vector of each distinct word, None for one that the file does not have."""
+        known = load_vectors(self.path, list(words))
         return {word: known.get(word) for word in words}
 
 
@@ -54,9 +58,9 @@ def serve(page: Page, services: dict[str, Service]) -> None:
 
 
 def service(predict: Predict) -> Service:
-    """Return the committed model as a service with the sample of vectors."""
+    """Return the committed model as a service with its vectors."""
     model: Model = predict.load(ROOT / f"{predict.ARCHITECTURE}.model")
-    vectors: Any = VectorsHere()
+    vectors: Any = VectorsHere(ROOT / VECTORS[predict.ARCHITECTURE])
     return Service(predict, model, vectors, Settings())
 
 

@@ -38,6 +38,10 @@ class ModelFileError(ValueError):
     """A model file that can't be read, or is not what was asked for; the message names the file."""
 
 
+class OtherArchitectureError(ModelFileError):
+    """A model file of another architecture than was asked for."""
+
+
 @dataclass(frozen=True)
 class Model:
     """A model ready to serve: `forward` takes named numpy arrays, as the module does tensors, to numpy logits."""
@@ -196,4 +200,4 @@ def _unreadable(path: Path, error: Exception) -> ModelFileError:
 
 def _check_architecture(path: Path, holds: Any, architecture: str) -> None:
     if holds != architecture:
-        raise ModelFileError(f"{path}: holds a {holds}, not a {architecture}")
+        raise OtherArchitectureError(f"{path}: holds a {holds}, not a {architecture}")

@@ -14,6 +14,7 @@ from inference.service import Predict, Service
 from inference.settings import Settings
 from inference.word_vectors import WordVectors
 from tests.conftest import ROOT
+from tests.contract import checked
 
 KIM = kim_cnn.predict
 SM = sm_cnn.predict
@@ -46,15 +47,19 @@ def service(
 
 def handler(predict: Predict, client: Any, **options: Any) -> Handler:
     """Return the handler of `service`."""
-    served = service(predict, client, **options)
-    return http_handler(served.answer, served.settings)
+    return answering(service(predict, client, **options))
+
+
+def answering(service: Service, **more: Any) -> Handler:
+    """Return a handler of `service`, as `http_handler` makes it, whose answers are checked against openapi.yaml."""
+    return checked(http_handler(service.answer, service.settings, **more), service.predict.ARCHITECTURE)
 
 
 def uncached(predict: Predict, connect: Callable[[], Any], table: str = "word-vectors") -> Handler:
     """Return the handler of the committed model that reads every word from `table`, by clients that `connect` makes."""
     model, settings = committed(predict), Settings()
     vectors = WordVectors(connect, table, model.vector_length, cache_size=0)
-    return http_handler(Service(predict, model, vectors, settings).answer, settings)
+    return answering(Service(predict, model, vectors, settings))
 
 
 def post(handler: Handler, **fields: Any) -> tuple[int, dict[str, Any]]:

@@ -26,10 +26,11 @@ import kim_cnn.predict
 from tests.conftest import ROOT, Cloud
 from tests.fakes.dynamodb import FakeDynamoDB
 from tests.serving import handler, post
+from toolkit.vectors.file import load_vectors
 
 DOCS = (
-    "README.md", "CONTRIBUTING.md",
-    "docs/deploy.md", "docs/models.md", "docs/page.md", "docs/runbook.md", "docs/vectors.md",
+    "README.md", "CONTRIBUTING.md", "docs/deploy.md", "docs/models.md", "docs/own-data.md", "docs/page.md",
+    "docs/runbook.md", "docs/training.md", "docs/vectors.md",
 )  # fmt: skip
 PROGRAM = r"(?:python|make|sam|aws|curl|utils/[^\s`]+)"
 RUN = {"generate_vocab.py", "get_most_frequent_words.py", "upload_word_vectors_to_dynamo.py", "word2vec_bin_to_txt.py"}
@@ -143,9 +144,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory, cloud: Cloud) -> Path:
     with gzip.open(ROOT / "data/glove.6B.50d.sample.txt.gz", "rt", encoding="utf-8") as sample:
         vectors = "".join(line for _, line in zip(range(50), sample, strict=False) if line.count(" ") > 1)  # no header
     (folder / "glove.6B.50d.txt").write_text(vectors, encoding="utf-8")
+    for name in ("tickets.vectors.txt", "multichannel.txt", "aquaint+wiki.50d.txt"):
+        (folder / name).write_text(vectors, encoding="utf-8")
     (folder / "vectors.gz").write_bytes(gzip.compress(vectors.encode()))
     binary = b"2 300\n" + b"".join(word + b" " + np.ones(300, "<f4").tobytes() + b"\n" for word in (b"the", b"good"))
     (folder / "GoogleNews-vectors-negative300.bin.gz").write_bytes(gzip.compress(binary))
+    (folder / "aquaint+wiki.txt.gz.ndim=50.bin").write_bytes(binary)
     (folder / "train").mkdir()
     for name in ("reviews.txt.gz", "questions.txt", "train/a.toks", "train/b.toks.gz"):
         content = b"the good , the bad\n"
@@ -153,7 +157,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory, cloud: Cloud) -> Path:
     (folder / "vocabulary.txt").write_text("the\n")
     (folder / "tickets.csv").write_text("text,label\nthe good,up\nthe bad,down\n")
     (folder / "tickets.model").symlink_to(ROOT / "kim_cnn.model")
-    (folder / "tickets.vectors.txt").write_text(vectors, encoding="utf-8")
     (folder / "qa.jsonl").write_text('{"question": "the good ?", "answer": "the bad"}\n')
     (folder / "unigram_freq.csv").write_text("word,count\nthe,2\nof,1\n")
     return folder
@@ -244,10 +247,7 @@ def test_the_answer_in_the_readme_has_what_the_model_answers() -> None:
     shown = re.search(r"(?ms)^    (\{\n.*?\n)        …\n    \}$", TEXTS["README.md"])
     assert shown
     answer = json.loads(shown[1].rstrip().rstrip(",") + "}")
-    with gzip.open(ROOT / "data/glove.6B.50d.sample.txt.gz", "rt", encoding="utf-8") as sample:
-        vectors = {
-            word: np.array(row.split(), "<f4") for word, _, row in (line.partition(" ") for line in sample) if row
-        }
+    vectors = load_vectors(ROOT / "data/kim_cnn.vectors.txt.gz", answer["input"].split())
     known = FakeDynamoDB(lambda word: {"B": vectors[word].tobytes()} if word in vectors else None)
     status, now = post(handler(kim_cnn.predict, known), input=answer["input"])
     assert status == 200

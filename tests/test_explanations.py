@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.explanation import without_each
-from inference.gateway import Handler, http_handler
+from inference.gateway import Handler
 from inference.item_format import encode_vector
 from inference.service import Service
 from inference.settings import Settings
 from inference.word_vectors import WordVectors, by_length
 from tests.fakes.dynamodb import FakeDynamoDB
 from tests.faults.conftest import examples
-from tests.serving import KIM, PREDICT, SM, committed, handler, post
+from tests.serving import KIM, PREDICT, SM, answering, committed, handler, post
 from toolkit.training.model_writer import write_model
 
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -79,7 +79,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Asked]:
 def serve(name: str, path: Path) -> Asked:
     model, table = PREDICT[name].load(path), FakeDynamoDB(vector)
     words = WordVectors(lambda: table, "words", model.vector_length, cache_size=0)
-    return Asked(http_handler(Service(PREDICT[name], model, words, SILENT).answer, SILENT), table)
+    return Asked(answering(Service(PREDICT[name], model, words, SILENT)), table)
 
 
 def left(words: list[str]) -> list[str]:

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.gateway import Handler, http_handler
+from inference.gateway import Handler
 from inference.service import Service
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
 from inference.word_vectors import WordVectors
 from tests.conftest import ROOT
 from tests.fakes.dynamodb import FakeDynamoDB
-from tests.serving import KIM, SM, TIMINGS, committed, handler, post, without_timings
+from tests.serving import KIM, SM, TIMINGS, answering, committed, handler, post, without_timings
 
 QUESTION, ANSWER = "how are glacier caves formed", "the ice facade is approximately 60 m high"
 Ask = Callable[..., tuple[int, dict[str, Any]]]
@@ -153,7 +153,7 @@ def test_a_model_reads_texts_as_its_config_says(table: Any, put: Any) -> None:
     config = {**committed(KIM).config, "tokenizer": {"case_marks": True, "placeholders": True}, "max_words": 4}
     model = replace(committed(KIM), config=config)
     vectors = WordVectors(lambda: table, "words", model.vector_length, cache_size=0)
-    ask = asking(http_handler(Service(KIM, model, vectors, Settings(max_words=2)).answer, Settings()))
+    ask = asking(answering(Service(KIM, model, vectors, Settings(max_words=2))))
     _, answer = ask(input="Movie ZORBLAX http://example.org")
     assert answer["unknown_words"] == ["<cap>", "<allcaps>", "zorblax"]
     assert answer["truncated"] is True

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.gateway import Handler, http_handler
+from inference.gateway import Handler
 from inference.item_format import encode_vector
 from inference.model_file import ModelFileError
 from inference.service import Service
@@ -18,7 +18,7 @@ from inference.settings import Settings
 from inference.word_vectors import WordVectors, embed
 from tests.conftest import ROOT
 from tests.fakes.dynamodb import FakeDynamoDB
-from tests.serving import KIM, post
+from tests.serving import KIM, answering, post
 from toolkit.vectors.file import load_vectors
 
 OWN, AVERAGE = re.findall(r"```python\n(.*?)```", (ROOT / "docs/own-model.md").read_text(), re.DOTALL)
@@ -42,7 +42,7 @@ def serve(path: Path, glove: dict[str, np.ndarray]) -> tuple[Service, Handler]:
     model = KIM.load(path)
     vectors = WordVectors(lambda: client, "words", model.vector_length, 100)
     service = Service(KIM, model, vectors, Settings())
-    return service, http_handler(service.answer, service.settings, service.about())
+    return service, answering(service, about=service.about())
 
 
 def test_weights_trained_elsewhere_are_served(tmp_path: Path, glove: dict[str, np.ndarray]) -> None:

@@ -26,7 +26,13 @@ class Record(NamedTuple):
 
 
 def read_columns(name: str | Path, columns: Sequence[str]) -> Iterator[Record]:
-    """Yield the rows of a file, compressed or not, or of stdin when `name` is `-`.
+    """Yield some columns of the rows that `read_whole_rows` yields; CommandError also for a value that is no text."""
+    for place, row in read_whole_rows(name, columns):
+        yield Record(place, [plain(row[column], f"{place}, {column!r}") for column in columns])
+
+
+def read_whole_rows(name: str | Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield place and whole row, as it stands there, of a file, compressed or not, or of stdin when `name` is `-`.
 
     Raises CommandError, which names file and line, for a file without one of `columns` and for rows that can't be read.
     """
@@ -42,7 +48,7 @@ def read_columns(name: str | Path, columns: Sequence[str]) -> Iterator[Record]:
     yield from read(shown, lines, columns)
 
 
-def _read_json_lines(name: str, lines: Iterator[str], columns: Sequence[str]) -> Iterator[Record]:
+def _read_json_lines(name: str, lines: Iterator[str], columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -54,10 +60,10 @@ def _read_json_lines(name: str, lines: Iterator[str], columns: Sequence[str]) ->
         if not isinstance(row, dict):
             raise CommandError(f"{place}: not a JSON object; expected one a line")
         _check_columns(place, columns, list(row))
-        yield Record(place, [_plain(row[column], f"{place}, {column!r}") for column in columns])
+        yield place, row
 
 
-def _plain(value: Any, place: str) -> str:
+def plain(value: Any, place: str) -> str:
     """Return a JSON value as text: strings as they are, numbers and booleans as JSON spells them, null as nothing."""
     if isinstance(value, (dict, list)):
         raise CommandError(f"{place}: a JSON {'object' if isinstance(value, dict) else 'array'}; expected a string")
@@ -66,12 +72,13 @@ def _plain(value: Any, place: str) -> str:
     return value.strip() if isinstance(value, str) else json.dumps(value)
 
 
-def _read_csv(name: str, lines: Iterator[str], columns: Sequence[str]) -> Iterator[Record]:
+def _read_csv(name: str, lines: Iterator[str], columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     csv.field_size_limit(LONGEST_FIELD)
     header_line = next(lines)
     delimiter = max(DELIMITERS, key=header_line.count)
     reader = csv.reader(itertools.chain([header_line], lines), delimiter=delimiter, strict=True)
-    indices, width, line = None, 0, 1
+    header: list[str] = []
+    line = 1
     while True:
         place = f"{name}, line {line}"
         try:
@@ -83,14 +90,13 @@ def _read_csv(name: str, lines: Iterator[str], columns: Sequence[str]) -> Iterat
         line = reader.line_num + 1
         if row is None:
             break
-        if indices is None:
+        if not header:
             header = [column.strip() for column in row]
             _check_columns(place, columns, header)
-            indices, width = [header.index(column) for column in columns], len(header)
         elif row:  # an empty line is no row
-            if len(row) != width:
-                raise CommandError(f"{place}: {len(row)} fields, but the first line names {width} columns")
-            yield Record(place, [row[index].strip() for index in indices])
+            if len(row) != len(header):
+                raise CommandError(f"{place}: {len(row)} fields, but the first line names {len(header)} columns")
+            yield place, {column: row[header.index(column)] for column in header}
 
 
 def _check_columns(place: str, columns: Sequence[str], there: Sequence[str]) -> None:

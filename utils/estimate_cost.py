@@ -10,7 +10,8 @@ The durations file is JSON: `memory_mb`, `dim`, `log_bytes` per request, and und
 processors are alike.
 
 The requests of --data (in the forms of `load_test.py`) go in random order to containers that live for --life requests
-each: that gives the cache hit rate, and shares the cost of a start. Prices are without free tiers. What alarms, metrics
+each: that gives the cache hit rate, and shares the cost of a start. The first --hot-words of --vectors are in the
+package; then name durations that were measured with such a package. Prices are without free tiers. What alarms, metrics
 and traces add (AlarmEmail, Metrics and Tracing of template.yaml) stands below the table.
 """
 
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from inference import log_line
+from inference.hot_words import HotWords
 from toolkit import cli
 from toolkit.cli import CommandError, run
 from toolkit.plot import WIDTH, pyplot, readable, save
@@ -41,6 +43,8 @@ from toolkit.prices import (
     HOURS_PER_MONTH,
 )
 from toolkit.traffic import Reads, read_requests, replay
+from toolkit.vectors.file import VectorFile
+from toolkit.vectors.hot_words import choose
 from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT, largest_item, read_units
 
 SERVER_MONTH = DOLLARS_PER_SERVER_HOUR * HOURS_PER_MONTH
@@ -65,15 +69,12 @@ class Way:
         return sum(self.parts.values())
 
 
-def per_request(
-    durations: dict[str, Any], package: str, reads: Reads, life: int, snapstart: bool, cache: bool
-) -> dict[str, float]:
+def per_request(durations: dict[str, Any], package: str, reads: Reads, life: int, snapstart: bool) -> dict[str, float]:
     """Return the dollars of one request, by part; a container's start is shared among its `life` requests."""
     measured, gigabytes = durations["packages"][package], durations["memory_mb"] / 1024
-    hit_rate, reading = (reads.hit_rate, reads.reading) if cache else (0.0, 1.0)
     cached = _billed(measured["cached_seconds"])
     uncached = _billed(measured["uncached_seconds"] + measured["read_wait_seconds"])
-    warm = (1 - reading) * cached + reading * uncached
+    warm = (1 - reads.reading) * cached + reads.reading * uncached
     start = measured["restore_seconds"] if snapstart else measured["start_seconds"]
     units = read_units(largest_item(WORD_BYTES, durations["dim"], "float32"))
     return {
@@ -82,7 +83,7 @@ def per_request(
         "Lambda time, requests": DOLLARS_PER_GB_SECOND * gigabytes * warm,
         "Lambda time, starts": DOLLARS_PER_GB_SECOND * gigabytes * start / life,
         "SnapStart restores": DOLLARS_PER_RESTORED_GB * gigabytes / life if snapstart else 0.0,
-        "DynamoDB reads": DOLLARS_PER_READ_UNIT * units * reads.words * (1 - hit_rate),
+        "DynamoDB reads": DOLLARS_PER_READ_UNIT * units * reads.words * (1 - reads.hit_rate),
         "logs": DOLLARS_PER_LOG_GB * durations["log_bytes"] / 1e9,
     }
 
@@ -173,16 +174,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--life", type=int, default=100, metavar="N", help="requests a container serves (default: 100)")
     parser.add_argument("--cache", type=int, default=10_000, metavar="WORDS", help="WORD_CACHE_SIZE (default: 10000)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw cost a month, .svg or .png")
+    parser.add_argument("--hot-words", type=cli.positive, metavar="N", help="words of --vectors in the package")
+    parser.add_argument("--vectors", type=Path, metavar="FILE", help="vector file, most frequent words first")
     options = parser.parse_args(argv)
+    if bool(options.hot_words) != bool(options.vectors):
+        parser.error("--hot-words and --vectors go together")
     if options.life < 1 or options.cache < 0:
         parser.error("--life must be at least 1, and --cache at least 0")
     durations = read_durations(options.durations)
     requests = read_requests(options.data)
     random.Random(0).shuffle(requests)  # noqa: S311
     lives = sorted({1, 10, 100, 1000, options.life})
-    reads = {life: replay(requests, life, options.cache) for life in lives}
+    hot = None
+    if options.vectors:
+        hot = HotWords(*choose(VectorFile(options.vectors), options.hot_words, "float32"), {})
+    reads = {life: replay(requests, life, options.cache, hot) for life in lives}
+    uncached = replay(requests, options.life, 0, hot)
     print(f"{len(requests)} requests of {options.data.name}, {reads[1].words:.1f} distinct words each\n")
-    print("| requests a container serves | words found in its cache | requests that read the table |")
+    print("| requests a container serves | words found at hand | requests that read the table |")
     print("| ---: | ---: | ---: |")
     for life in lives:
         served = f"{life} (of which {len(requests)})" if life > len(requests) else str(life)
@@ -192,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             package + (", SnapStart" if snapstart else "") + ("" if cache else ", no cache"),
             snapstart,
             cache,
-            per_request(durations, package, reads[options.life], options.life, snapstart, cache),
+            per_request(durations, package, reads[options.life] if cache else uncached, options.life, snapstart),
         )
         for package in durations["packages"]
         for snapstart in (False, True)

@@ -45,7 +45,8 @@ class StrictExchange(Exchange):
             self.close_connection = True
 
     # http.server finds its methods by these names.
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = handle_any  # noqa: N815
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = handle_any  # noqa: N815
+    do_QUERY = handle_any  # noqa: N815
 
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):

@@ -1,9 +1,7 @@
 """The demo page on the local cloud: in a bucket, by utils/deploy.py, and served by `make serve`."""
 
-import os
 import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from playwright.sync_api import Page, expect
 
-from tests.conftest import ROOT, Cloud, free_port
+from tests.conftest import ROOT, Cloud, free_port, make_serve
 from tests.demo.conftest import finish_moves, seen
 
 DEPLOY = ROOT / "utils/deploy.py"
@@ -100,6 +98,8 @@ def test_the_curl_command_works_in_a_shell(page: Page, page_url: str) -> None:
 def test_anyone_can_read_the_page_and_nothing_else(cloud: Cloud, page_url: str) -> None:
     with urllib.request.urlopen(page_url) as answer:
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    with urllib.request.urlopen(page_url.replace("index.html", "openapi.yaml")) as answer:
+        assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     endpoint = cloud.environment["AWS_ENDPOINT_URL"]
     bucket = page_url.removeprefix(f"{endpoint}/").partition("/")[0]
     buckets = [found["Name"] for found in cloud.client("s3").list_buckets()["Buckets"]]
@@ -127,33 +127,11 @@ def test_down_removes_the_page_and_its_bucket(cloud: Cloud) -> None:
 def test_make_serve_prints_where_the_page_is_and_ends_clean(page: Page, tmp_path: Path) -> None:
     """The command of the Makefile: upload, package, deploy, both sample requests, then the page until Ctrl-C."""
     port = free_port()
-    command: list[str | Path] = [
-        sys.executable,
-        ROOT / "utils/local_cloud.py",
-        "--port",
-        str(port),
-        "--log",
-        tmp_path / "log",
-    ]
-    process = subprocess.Popen(
-        [*command, "--", "utils/demo.sh", "--stay"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHON": sys.executable},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        assert process.stdout is not None
-        url = next(line.strip() for line in process.stdout if "?api=" in line)
+    with make_serve(port, tmp_path / "log", signal.SIGINT) as url:
         page.goto(url)
         page.get_by_role("button", name="This isn't a good movie!").click()
         expect(page.locator(".label")).to_be_visible()
         expect(page.get_by_label("API URL")).to_have_value(url.partition("?api=")[2])
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=30)
     for gone in (url, f"http://127.0.0.1:{port}/_ministack/health"):
         with pytest.raises(urllib.error.URLError, match="refused"):
             urllib.request.urlopen(gone, timeout=5)

@@ -11,7 +11,7 @@ from inference.settings import Settings
 from inference.word_vectors import VectorsError
 from tests.conftest import ROOT
 from tests.fakes.dynamodb import FakeDynamoDB
-from tests.serving import KIM, service
+from tests.serving import KIM, answering, service
 
 SECRET = "zorblax"
 VECTOR = {"L": [{"N": "1"}] * 50}
@@ -27,7 +27,7 @@ class Context:
 def handler(settings: Settings = Settings(), **options: Any) -> Any:  # noqa: B008  frozen
     known = FakeDynamoDB(lambda word: None if SECRET in word else VECTOR)
     served = service(KIM, known, settings=settings, **options)
-    return http_handler(served.answer, settings, served.about(), served.health)
+    return answering(served, about=served.about(), health=served.health)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -103,7 +103,7 @@ def test_metrics_are_embedded_in_the_form_that_cloudwatch_takes(capsys: pytest.C
 def test_health_reads_a_word_of_the_check_past_the_cache() -> None:
     known = FakeDynamoDB(lambda word: VECTOR)
     served = service(KIM, known)
-    handle = http_handler(served.answer, Settings(), served.about(), served.health)
+    handle = answering(served, about=served.about(), health=served.health)
     for _ in range(2):
         answer = handle(http("GET", "/kim_cnn/health"), None)
         assert answer["statusCode"] == 200

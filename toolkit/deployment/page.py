@@ -30,7 +30,7 @@ def put(client: Any, bucket: str, account: str, api: str) -> None:
             ExpectedBucketOwner=account,
             Key=file.name,
             Body=bound_to(file.read_text(), api).encode(),
-            ContentType=f"{mimetypes.guess_type(file.name)[0]}; charset=utf-8",
+            ContentType=f"{mimetypes.guess_type(file.name)[0] or 'text/plain'}; charset=utf-8",  # YAML, to be shown
             CacheControl="no-cache",
             ChecksumAlgorithm="SHA256",
         )

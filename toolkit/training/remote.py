@@ -1,8 +1,9 @@
 """Requests to a deployed function: many over HTTP, several at a time, retried."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import urllib3
@@ -49,11 +50,31 @@ def split(texts: Iterable[str], fields: dict[str, Any], settings: Settings) -> I
 
 
 def post_all(url: str, requests: Sequence[dict[str, Any]], quiet: bool = False) -> list[dict[str, Any]]:
-    """Post each of `requests` to `url` and return the answers, in order.
+    """Return what `post_each` yields, and show progress unless `quiet`."""
+    return list(tqdm(post_each(url, requests), total=len(requests), unit="request", disable=True if quiet else None))
 
-    Shows progress unless `quiet`. Throttled requests and gateway errors are retried with backoff. Raises CommandError
-    when a request is refused, or not answered in the end.
+
+def post_each(
+    url: str, requests: Iterable[dict[str, Any]], headers: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Post each of `requests` to `url`, with more `headers`, and yield the answers, in order.
+
+    Throttled requests and gateway errors are retried with backoff. Raises CommandError when a request is refused, or
+    not answered in the end.
     """
+    with ThreadPoolExecutor(CONCURRENCY) as executor:
+        try:
+            yield from executor.map(partial(_call, _pool(), "POST", url, headers), requests)
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def about(url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return what the model at `url` is; retries and errors as for `post_each`."""
+    return _call(_pool(), "GET", url, headers)
+
+
+def _pool() -> urllib3.PoolManager:
     retries = urllib3.Retry(
         total=RETRIES,
         connect=CONNECTION_RETRIES,
@@ -62,23 +83,24 @@ def post_all(url: str, requests: Sequence[dict[str, Any]], quiet: bool = False) 
         backoff_factor=BACKOFF,
         raise_on_status=False,
     )
-    pool = urllib3.PoolManager(maxsize=CONCURRENCY, retries=retries, timeout=urllib3.Timeout(TIMEOUT))
+    return urllib3.PoolManager(maxsize=CONCURRENCY, retries=retries, timeout=urllib3.Timeout(TIMEOUT))
 
-    def post(fields: dict[str, Any]) -> dict[str, Any]:
-        try:
-            answer = pool.request("POST", url, body=body(fields), headers={"Content-Type": "application/json"})
-        except urllib3.exceptions.HTTPError as error:
-            cause = type(getattr(error, "reason", error)).__name__
-            raise CommandError(f"{url}: no answer ({cause}); is it the URL that the deployment printed?") from None
-        if answer.status != 200:
-            raise CommandError(f"{url}: status {answer.status}: {answer.data[:300].decode(errors='replace')}")
-        answered: dict[str, Any] = answer.json()
-        return answered
 
-    with ThreadPoolExecutor(CONCURRENCY) as executor:
-        try:
-            answers = executor.map(post, requests)
-            return list(tqdm(answers, total=len(requests), unit="request", disable=True if quiet else None))
-        except BaseException:
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
+def _call(
+    pool: urllib3.PoolManager,
+    method: str,
+    url: str,
+    headers: Mapping[str, str] | None,
+    fields: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    content = None if fields is None else body(fields)
+    sent = {"Content-Type": "application/json", **(headers or {})}
+    try:
+        answer = pool.request(method, url, body=content, headers=sent)
+    except urllib3.exceptions.HTTPError as error:
+        cause = type(getattr(error, "reason", error)).__name__
+        raise CommandError(f"{url}: no answer ({cause}); is it the URL that the deployment printed?") from None
+    if answer.status != 200:
+        raise CommandError(f"{url}: status {answer.status}: {answer.data[:300].decode(errors='replace')}")
+    answered: dict[str, Any] = answer.json()
+    return answered

@@ -1,0 +1,279 @@
+"""Answer the rows of a file with a model: one that is deployed at a URL, or a model file on this machine.
+
+    python utils/predict.py tickets.csv answered.csv --url https://….amazonaws.com/kim_cnn
+    python utils/predict.py qa.jsonl ranked.jsonl --model sm_cnn.model --vectors glove.6B.50d.txt.gz
+    python utils/predict.py lines.txt answered.csv --url "$URL" --header "Authorization: Bearer $TOKEN"
+
+INPUT is CSV, TSV or JSON lines, compressed or not, with the column `text`, for SM-CNN `question` and `answer`. A file
+of another name is plain text, one text a line. OUTPUT is named .csv or .jsonl, compressed or not, or `-` for JSON lines
+on stdout. It has the rows of INPUT in their order, each with the answer:
+
+  Kim CNN  `predicted`, a label, and `probabilities`, of every label; in CSV a column `probability of LABEL` each
+  SM-CNN   `probability`, that the answer is relevant, and `rank` among the rows of its question, from 1
+
+A URL gets eight requests at a time, of many rows each. What is throttled (429) or fails for now (502, 503, 504) is sent
+again, after the seconds that Retry-After asks for. Answers are kept in OUTPUT.part, and the same command continues an
+interrupted run. OUTPUT is written when all answers are there.
+"""
+
+import argparse
+import csv
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+import kim_cnn.predict
+import sm_cnn.predict
+from inference.model_file import Model, OtherArchitectureError
+from inference.settings import Settings
+from inference.tokenizer import Tokenizer
+from toolkit import cli
+from toolkit.cli import CommandError, log, open_output, output_file, read_lines, run
+from toolkit.columns import plain, read_whole_rows
+from toolkit.compression import SUFFIXES
+from toolkit.texts import DEFAULT_COLUMN, is_table
+from toolkit.training.remote import about, post_each, split
+from toolkit.vectors.file import load_vectors
+
+MODELS: dict[str, ModuleType] = {"kim_cnn": kim_cnn.predict, "sm_cnn": sm_cnn.predict}
+PAIR = ["question", "answer"]
+NEW_COLUMNS = {"kim_cnn": ("predicted", "probabilities"), "sm_cnn": ("probability", "rank")}
+
+Row = dict[str, Any]
+
+
+class Request(NamedTuple):
+    """The fields of a request, and the rows that it answers."""
+
+    fields: dict[str, Any]
+    rows: list[int]
+
+
+def read(name: str, architecture: str, text_columns: Sequence[str]) -> tuple[list[Row], list[str], list[list[str]]]:
+    """Return the rows of a file, their places in it, and the texts of each that go to the model.
+
+    Raises CommandError, which names file and line, for what can't be answered.
+    """
+    columns = list(text_columns) if architecture == "kim_cnn" else PAIR
+    if is_table(name) or name == "-" or architecture == "sm_cnn":
+        found = list(read_whole_rows(name, columns))
+    else:
+        lines = enumerate(read_lines(name), 1)
+        found = [(f"{name}, line {number}", {columns[0]: line}) for number, line in lines if line.strip()]
+    if not found:
+        raise CommandError(f"{name}: no rows in it")
+    texts = []
+    for place, row in found:
+        if there := [column for column in NEW_COLUMNS[architecture] if column in row]:
+            raise CommandError(f"{place}: has a column {there[0]!r} already, which the answer goes to; rename it")
+        values = [plain(row[column], f"{place}, {column!r}") for column in columns]
+        texts.append([" ".join(filter(None, values))] if architecture == "kim_cnn" else values)
+        if not all(texts[-1]):
+            raise CommandError(f"{place}: no {'text' if architecture == 'kim_cnn' else columns[values.index('')]}")
+    return [row for _, row in found], [place for place, _ in found], texts
+
+
+def requests(texts: Sequence[Sequence[str]], settings: Settings) -> list[Request]:
+    """Return the requests for the texts of each row, as few as the bounds allow: of a question with its answers."""
+    if len(texts[0]) == 1:
+        groups = {"": list(range(len(texts)))}
+    else:
+        groups = {}
+        for number, (question, _) in enumerate(texts):
+            groups.setdefault(question, []).append(number)
+    found = []
+    for question, rows in groups.items():
+        name, others = ("sent2", {"sent1": question}) if question else ("input", {})
+        left = iter(rows)
+        for group in split((texts[row][-1] for row in rows), {**others, name: []}, settings):
+            found.append(Request({**others, name: group}, [next(left) for _ in group]))
+    return found
+
+
+def load(path: Path) -> Model:
+    """Read a model file of either architecture."""
+    try:
+        return kim_cnn.predict.load(path)
+    except OtherArchitectureError:
+        return sm_cnn.predict.load(path)
+
+
+def computed(
+    model: Model, predict: ModuleType, vectors_path: Path, sent: Sequence[Request], settings: Settings
+) -> Iterator[dict[str, Any]]:
+    """Yield the answers of a model on this machine, as its function would give them."""
+    tokenizer = Tokenizer.from_config(model.config, settings.max_words)
+    asked = [predict.read(request.fields, tokenizer, settings) for request in sent]
+    words = {word for request in asked for sentence in request.sentences for word in sentence}
+    vectors = load_vectors(vectors_path, words, model.vector_length)
+    for request in asked:
+        logits = model.logits(predict.batches(model, request.sentences, vectors))
+        yield predict.answer(model, request, logits)
+
+
+def of_rows(answer: dict[str, Any]) -> list[Row]:
+    """Return what an answer says of each of its rows; of SM-CNN's the relevance, which ranks, in place of the rank."""
+    if "label" in answer:
+        pairs = zip(answer["label"], answer["probabilities"], strict=True)
+        return [{"predicted": label, "probabilities": probabilities} for label, probabilities in pairs]
+    relevance = [relevant - irrelevant for irrelevant, relevant in answer["score"]]
+    pairs = zip(answer["probability"], relevance, strict=True)
+    return [{"probability": probability, "relevance": score} for probability, score in pairs]
+
+
+def rank(sent: Sequence[Request], found: dict[int, Row]) -> None:
+    """Put the rank among the rows of its question in the place of each relevance; of equals the first is better."""
+    questions: dict[str, list[int]] = {}
+    for request in sent:
+        questions.setdefault(request.fields["sent1"], []).extend(request.rows)
+    for rows in questions.values():
+        for place, row in enumerate(sorted(rows, key=lambda row: -found[row]["relevance"]), 1):
+            found[row] = {"probability": found[row]["probability"], "rank": place}
+
+
+class Part:
+    """The answers so far, in a file beside the output: a line that names what is asked, then a line an answer."""
+
+    def __init__(self, path: Path, asked: str):
+        """Continue the file at `path`, or begin it; raise CommandError if it is not of what is `asked`."""
+        self.path = path
+        self.answers: list[list[Row]] = []
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        whole = [line for line in lines if line.endswith(b"\n")]  # the last may be cut short
+        first = json.dumps(asked).encode() + b"\n"
+        if lines and lines[0] != first:
+            raise CommandError(f"{path}: is of another run, with other rows or another model; remove it")
+        self.answers = [json.loads(line) for line in whole[1:]]
+        path.write_bytes(b"".join(whole) or first)
+
+    def add(self, answer: list[Row]) -> None:
+        """Keep the answer to the next request."""
+        self.answers.append(answer)
+        with self.path.open("ab") as file:
+            file.write(json.dumps(answer).encode() + b"\n")
+
+    def remove(self) -> None:
+        """Remove the file: what it had is in the output."""
+        self.path.unlink()
+
+
+def write(name: str, rows: Sequence[Row]) -> None:
+    """Write rows as CSV or as JSON lines, as the name says."""
+    with open_output(name) as output:
+        if kind(name) != ".csv":
+            output.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            return
+        flat = [flattened(row) for row in rows]
+        writer = csv.DictWriter(output, list(dict.fromkeys(name for row in flat for name in row)), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(flat)
+
+
+def flattened(row: Row) -> Row:
+    """Return a row with a column for each probability, and other values of JSON as JSON."""
+    flat: Row = {}
+    for name, value in row.items():
+        if name == "probabilities":
+            flat.update({f"probability of {label}": share for label, share in value.items()})
+        else:
+            flat[name] = json.dumps(value) if isinstance(value, (dict, list, bool)) else value
+    return flat
+
+
+def kind(name: str) -> str:
+    """Return the suffix of a file's name that says what it holds, without that of a compression."""
+    path = Path(name)
+    return (path.with_suffix("") if path.suffix in SUFFIXES else path).suffix
+
+
+def header(text: str) -> tuple[str, str]:
+    """Return name and value of a header, for argparse."""
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME: VALUE")
+    return name.strip(), value.strip()
+
+
+def answered(name: str) -> str:
+    """Return the name of the output, for argparse."""
+    if name != "-":
+        output_file(name)
+        if kind(name) not in (".csv", ".jsonl"):
+            raise argparse.ArgumentTypeError(f"{name} is named neither .csv nor .jsonl")
+    return name
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = cli.parser(__doc__)
+    parser.add_argument("input", metavar="INPUT", help="the rows to answer; - for stdin, which is no plain text")
+    parser.add_argument("output", metavar="OUTPUT", type=answered, help="where they go with their answers")
+    parser.add_argument("--url", help="the model's URL, as deploy.py prints it")
+    parser.add_argument("--header", type=header, action="append", default=[], metavar="NAME: VALUE", help="sent along")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="the model file in place of a URL, with --vectors")
+    parser.add_argument("--vectors", type=Path, metavar="FILE", help="the word vectors that it was trained with")
+    parser.add_argument("--text-column", action="append", metavar="NAME", help="may be given again: the texts join")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    options = parser.parse_args(argv)
+    if bool(options.url) == bool(options.model) or bool(options.model) != bool(options.vectors):
+        parser.error("give either --url, or --model and --vectors")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    options = arguments(argv)
+    output, headers = options.output, dict(options.header)
+    if output != "-" and Path(output).exists():
+        raise CommandError(f"{output}: is there already; remove it, or name another file")
+    model = None if options.url else load(options.model)
+    if model:
+        architecture = "kim_cnn" if "labels" in model.config else "sm_cnn"
+    else:
+        architecture = str(about(options.url, headers).get("model"))
+    if architecture not in MODELS:
+        raise CommandError(f"{options.url}: does not say which model it is; give the URL that deploy.py prints")
+    rows, places, texts = read(options.input, architecture, options.text_column or [DEFAULT_COLUMN])
+    settings = Settings.from_environment()
+    sent = requests(texts, settings)
+    files = [] if options.url else [options.model, options.vectors]
+    source = [options.url, *([str(path.resolve()), path.stat().st_mtime_ns] for path in files)]
+    asked = hashlib.sha256(json.dumps([source, texts]).encode()).hexdigest()
+    part = None if output == "-" else Part(Path(f"{output}.part"), asked)
+    answers = part.answers if part else []
+    if done := sum(len(answer) for answer in answers):
+        log(f"{done} of {len(rows)} rows are answered already")
+    left = sent[len(answers) :]
+    coming = (
+        computed(model, MODELS[architecture], options.vectors, left, settings)
+        if model
+        else post_each(options.url, [request.fields for request in left], headers)
+    )
+    with tqdm(total=len(rows), initial=done, unit="row", disable=True if options.quiet else None) as progress:
+        for request in left:
+            try:
+                answer = of_rows(next(coming))
+            except CommandError as error:
+                raise CommandError(f"{places[request.rows[0]]}, or a row sent with it: {error}") from None
+            if part:
+                part.add(answer)
+            else:
+                answers.append(answer)
+            progress.update(len(answer))
+    pairs = zip(sent, answers, strict=True)
+    found = {row: each for request, answer in pairs for row, each in zip(request.rows, answer, strict=True)}
+    if architecture == "sm_cnn":
+        rank(sent, found)
+    write(output, [{**row, **found[number]} for number, row in enumerate(rows)])
+    if part:
+        part.remove()
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)
