@@ -89,6 +89,7 @@ def test_the_curl_command_works_in_a_shell(page: Page, page_url: str) -> None:
     page.goto(page_url)
     page.get_by_label("Text", exact=True).fill('it\'s a "very" good movie & $HOME `ls`')
     page.keyboard.press("Enter")
+    expect(page.locator("#kim_cnn .text")).to_contain_text("$HOME")  # not the first sample
     page.locator("#kim_cnn .code summary").click()
     command = page.locator("#kim_cnn pre").first.inner_text()
     ran = subprocess.run(["sh", "-c", f"{command} --silent --fail"], check=True, capture_output=True, text=True)
