@@ -23,13 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from inference import log_line
 from inference.hot_words import HotWords
 from toolkit import cli
 from toolkit.cli import CommandError, run
-from toolkit.plot import pyplot, save
+from toolkit.plot import WIDTH, pyplot, readable, save
 from toolkit.prices import (
     DOLLARS_PER_ALARM_METRIC,
     DOLLARS_PER_API_REQUEST,
@@ -138,17 +136,34 @@ def breakdown(ways: Sequence[Way]) -> str:
 
 
 def plot(ways: Sequence[Way], snapshot: float, path: Path) -> None:
-    """Draw dollars a month against requests a month, beside a small server that is always on."""
-    requests = np.logspace(3, 8, 200)
-    figure, axes = pyplot().subplots(figsize=(7.5, 4.2), layout="constrained")
-    for place, way in enumerate(ways):
-        dollars = snapshot * way.snapstart + requests * way.dollars
-        axes.plot(requests, dollars, "-" if way.cache else "--", color=f"C{place // 2}", label=way.name)
-    axes.axhline(SERVER_MONTH, color="black", label="t4g.small, always on")
-    axes.set(xscale="log", yscale="log", xlabel="requests a month", ylabel="dollars a month", ylim=(1e-2, 1e3))
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
-    save(figure, path)
+    """Draw dollars a month against requests a month, with the cache; mark where a server costs as much."""
+    shown = [way for way in ways if way.cache]
+    most = 1.35 * max(SERVER_MONTH / way.dollars for way in shown)
+    top = 1.5 * SERVER_MONTH
+    with readable():
+        figure, axes = pyplot().subplots(figsize=(WIDTH, 4.6), layout="constrained")
+        axes.axhline(SERVER_MONTH, color="black")
+        axes.text(most / 2, SERVER_MONTH, f"a server: ${SERVER_MONTH:.2f}", ha="right", va="top")
+        lines = {
+            (way.snapstart, round(1e6 * way.dollars, 2)): way for way in reversed(shown)
+        }  # one of those that coincide
+        for place, way in enumerate(lines.values()):
+            name, colour = "SnapStart" if way.snapstart else way.name, f"C{place}"
+            fixed = snapshot * way.snapstart
+            end = min(most, (top - fixed) / way.dollars)
+            dollars = fixed + end * way.dollars
+            even = (SERVER_MONTH - fixed) / way.dollars
+            axes.plot([0, end], [fixed, dollars], color=colour)
+            axes.plot(even, SERVER_MONTH, "o", color=colour)
+            label = {"textcoords": "offset points", "color": colour}
+            axes.annotate(name, (end, dollars), (4, 0), va="center", **label)
+            last = even == max((SERVER_MONTH - snapshot * each.snapstart) / each.dollars for each in shown)
+            side: dict[str, Any] = {"ha": "left" if last else "right"}
+            axes.annotate(f"{even / 1e6:.1f}", (even, SERVER_MONTH), (5, -15) if last else (-5, 5), **side, **label)
+        axes.set(xlim=(0, 1.2 * most), ylim=(0, 1.05 * top), xlabel="million requests a month", title="dollars a month")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e6:g}")
+        axes.yaxis.set_major_formatter(lambda value, _: f"${value:,.0f}")
+        save(figure, path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
