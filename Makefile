@@ -17,7 +17,7 @@ ARCH = $(patsubst aarch64,arm64,$(shell uname -m))
 # Empty means unset: bytecode is written when a module is first imported, as uv compiles none.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo serve test test-faults test-aws test-aws-clean package deploy bench lint lock lock-torch audit advisories clean
+.PHONY: help demo serve screenshot test test-faults test-aws test-aws-clean package deploy bench lint lock lock-torch audit advisories clean
 
 help:
 	@echo "make demo         answer both sample requests on a cloud on this machine"
@@ -29,6 +29,7 @@ help:
 	@echo "make package      build all deployment packages for this machine, and prove that they run"
 	@echo "make deploy       build the packages for Lambda and deploy them to your AWS account"
 	@echo "make bench        measure requests, as docs/performance.md reports them, on your own data sets"
+	@echo "make screenshot   take the picture of the demo page that README.md shows"
 	@echo "make lint         check style, types and the template"
 	@echo "make lock         write the lock files anew; make lock-torch, that of PyTorch's CPU builds"
 	@echo "make audit        have the template, the code and the shell scripts judged for their safety"
@@ -73,6 +74,9 @@ bench: .venv/installed
 	$(BIN)/python bench/ranking.py > build/ranking.md
 	$(BIN)/python bench/growth.py build > build/growth.md
 	@cat build/warm_request.md build/ranking.md build/growth.md
+
+screenshot: .venv/installed
+	$(BIN)/python bench/screenshot.py docs/page.png
 
 lint: .venv/installed
 	$(BIN)/ruff check .

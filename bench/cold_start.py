@@ -51,7 +51,7 @@ def start(python: str, folder: Path) -> dict[str, float]:
         str(time.monotonic()),
         json.dumps(EVENTS[handler]),
     ]
-    environment = {**os.environ, "PYTHONPATH": path, "WORD_VECTORS_TABLE": "50-float32"}
+    environment = {**os.environ, "PYTHONPATH": path, "WORD_VECTORS_TABLE": "50-float32", "LOG_LEVEL": "CRITICAL"}
     figures: dict[str, float] = json.loads(
         subprocess.run(command, env=environment, check=True, capture_output=True).stdout
     )

@@ -3,10 +3,10 @@
     python utils/local_cloud.py -- python bench/worst_hour.py
 
 Deploys both models on the local cloud, with the default parameters and with those of docs/deploy.md that keep the worst
-hour below a dollar. Each model gets requests of as many new words as they let through, of the longest body, and of one
-that is too long. What the functions log says how many words were read and how long it took; the local cloud does not
-throttle the table. The sums are those of toolkit/deployment/worst_bill.py, per hour: from what was measured, and from
-what the parameters let a request take, as `utils/deploy.py up` says it.
+hour below a dollar. Each model gets requests of as many new words as they let through, of the longest bodies, of one
+that is too long, and of as many and as long words to explain. What the functions log says how many words were read and
+how long it took; the local cloud does not throttle the table. The sums are those of toolkit/deployment/worst_bill.py,
+per hour: from what was measured, and from what the parameters let a request take, as `utils/deploy.py up` says it.
 """
 
 import json
@@ -22,6 +22,7 @@ from typing import Any
 import boto3
 import numpy as np
 
+from inference.fields import BYTES_OF_EXPLAINED_WORD
 from toolkit import cli
 from toolkit.deployment import concurrency, template, worst_bill
 from toolkit.deployment.worst_bill import Request
@@ -39,7 +40,7 @@ def run(*command: str) -> str:
 
 
 def bodies(values: dict[str, str], model: str) -> Iterator[bytes]:
-    """Yield the hostile bodies: the most new words in each of ROUNDS, the longest, and one that is too long."""
+    """Yield the hostile bodies: the most new words in each of ROUNDS, the longest, one too long, one to explain."""
     most, longest = int(values["MaxDistinctWords"]), int(values["MaxBodyBytes"])
     each = min(int(values["MaxWords"]), 200)
     words = [np.base_repr(36**4 + number, 36).lower() for number in range(ROUNDS * most)]
@@ -47,12 +48,21 @@ def bodies(values: dict[str, str], model: str) -> Iterator[bytes]:
         [" ".join(words[first : min(first + each, start + most)]) for first in range(start, start + most, each)]
         for start in range(0, ROUNDS * most, most)
     ]
-    # What is not ASCII, as one text and as the most texts; and what is refused, for which the gateway takes money, too.
+    # What is longer in lower case, as one text and as the most texts; and what is refused, but not without charge.
     most_texts = int(values["MaxSentences"])
-    many = [chr(0x100 + number) * (longest // most_texts // 2 - 4) for number in range(most_texts)]
-    for text in [*texts, ["é" * ((longest - 200) // 2)], many, ["a" * longest]]:
-        fields = {"input": text} if model == "kim_cnn" else {"sent1": text[0].split()[0], "sent2": text}
-        yield json.dumps(fields, ensure_ascii=False).encode()
+    many = [f"{number}{'İ' * (longest // most_texts // 2 - 5)}" for number in range(most_texts)]
+    for text in [*texts, ["İ" * ((longest - 200) // 2)], many, ["a" * longest]]:
+        yield body(model, text)
+    explained = int(values["MaxExplainedWords"])
+    counted = explained if model == "kim_cnn" else explained - -(-explained // each)  # the question with each text
+    long = [words[number % (most - 1)] + "İ" * ((BYTES_OF_EXPLAINED_WORD - 5) // 3) for number in range(counted)]
+    yield body(model, [" ".join(long[first : first + each]) for first in range(0, counted, each)], explain=True)
+
+
+def body(model: str, texts: list[str], **more: Any) -> bytes:
+    """Return the body that asks a model about texts, of SM-CNN with the first five letters as the question."""
+    fields = {"input": texts} if model == "kim_cnn" else {"sent1": texts[0][:5], "sent2": texts}
+    return json.dumps({**fields, **more}, ensure_ascii=False).encode()
 
 
 def post(url: str, body: bytes) -> tuple[int, int]:
@@ -91,9 +101,9 @@ def measured(parameters: dict[str, str]) -> None:
     print("| model | body, bytes | status | answer, bytes | words read | batches | seconds | log, bytes |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for model, prefix in template.MODELS.items():
-        for body in bodies(values, model):
+        for sent in bodies(values, model):
             before = len(logged(STACK, f"{prefix}Logs", 0))
-            status, size = post(urls[f"{prefix}Url"], body)
+            status, size = post(urls[f"{prefix}Url"], sent)
             lines = logged(STACK, f"{prefix}Logs", before + 1)
             line = lines[-1] if len(lines) > before else {}
             words = line.get("distinct", 0) - line.get("cached", 0)
@@ -101,7 +111,7 @@ def measured(parameters: dict[str, str]) -> None:
             seconds = line.get("seconds", 0.0)
             worst = Request(*map(max, worst, (words, seconds, size, log)))
             tries = line.get("tries", 0)
-            print(f"| {model} | {len(body):,} | {status} | {size:,} | {words:,} | {tries} | {seconds:.2f} | {log} |")
+            print(f"| {model} | {len(sent):,} | {status} | {size:,} | {words:,} | {tries} | {seconds:.2f} | {log} |")
     units = {}
     for table in template.tables(values):
         described = boto3.client("dynamodb").describe_table(TableName=table)["Table"]
@@ -119,7 +129,8 @@ def main() -> int:
     cli.parser(__doc__).parse_args()
     if "AWS_ENDPOINT_URL" not in os.environ:
         raise cli.CommandError("this is for the local cloud; see --help")
-    run("utils/upload_word_vectors_to_dynamo.py", "data/glove.6B.50d.sample.txt.gz", "word-vectors", "--create-table")
+    for vectors, table in (("glove.6B.50d.sample", "word-vectors"), ("kim_cnn.vectors", "kim-vectors")):
+        run("utils/upload_word_vectors_to_dynamo.py", f"data/{vectors}.txt.gz", table, "--create-table")
     for model in template.MODELS:
         command = [
             "utils/create_deployment_package.sh",

@@ -33,18 +33,19 @@ def requests(model: str) -> dict[str, dict[str, Any]]:
     """Return the fields of the largest requests, by name."""
     sentences, longest = LIMITS.max_sentences, LIMITS.max_words
     each = LIMITS.max_body_bytes // sentences // 5 - 5  # four letters and a space; the rest is JSON
+    room = (LIMITS.max_body_bytes - 2000) // sentences  # of a text; the rest is JSON and a question
     lists = {
         "most distinct words": [words(min(each, longest), each * row) for row in range(sentences)],
-        "all of the greatest length": ["a " * longest] * sentences,
+        "all of the greatest length": ["a " * min(longest, room // 2 - 3)] * sentences,
         "one long, the others short": [words(longest), *["a"] * (sentences - 1)],
     }
-    explained = max(LIMITS.max_explained_words // longest, 1)
+    explained = LIMITS.max_explained_words
     if model == "kim_cnn":
         of_lists: dict[str, dict[str, Any]] = {name: {"input": texts} for name, texts in lists.items()}
-        texts = [words(longest, longest * row) for row in range(explained)]
-        return {**of_lists, "explained, the longest texts": {"input": texts, "explain": True}}
+        text = words(min(explained, longest))
+        return {**of_lists, "explained, the longest text": {"input": text, "explain": True}}
     of_lists = {name: {"sent1": words(200), "sent2": texts} for name, texts in lists.items()}
-    pair = {"sent1": words(longest), "sent2": words(longest, longest)}
+    pair = {"sent1": words(explained // 2), "sent2": words(explained // 2, explained // 2)}
     return {**of_lists, "explained, the longest pair": {**pair, "explain": True}}
 
 

@@ -5,6 +5,8 @@ const TIMEOUT = 35_000; // milliseconds; API Gateway gives up after 30 seconds
 const RETRY_SECONDS = 1; // before another try, where the answer does not say how long
 
 const TITLE_LENGTH = 120; // characters of a sample that its button shows
+const FOLDED_LENGTH = 420; // characters from which a text is folded in an answer
+const LINK_LENGTH = 8000; // characters that a link holds at most
 
 /** Make an element; strings among its children become text, never markup. */
 function element(name, attributes, ...children) {
@@ -43,6 +45,7 @@ function parseApi(text) {
 }
 
 const setting = document.getElementById("setting");
+const apiDetails = document.getElementById("setting-details");
 const apiField = document.getElementById("api");
 const apiNote = document.getElementById("api-note");
 const tokenField = document.getElementById("token");
@@ -60,6 +63,7 @@ function useApi() {
   }
   const missing = "Paste a URL that utils/deploy.py or make serve printed.";
   apiNote.textContent = wrong || (api ? `Requests go to ${new URL(api).host}.` : missing);
+  if (!api) apiDetails.open = true;
   apiNote.classList.toggle("wrong", Boolean(wrong));
   apiField.setAttribute("aria-invalid", Boolean(wrong));
 }
@@ -110,21 +114,24 @@ class Problem extends Error {
     super(what);
     this.advice = advice;
     this.again = again;
+    this.status = 0; // of HTTP, where there is one
+    this.retryAfter = 0; // seconds that the answer asks to wait
   }
 }
 
-const CHECK_URL = "Check the API URL at the top of the page.";
+const CHECK_URL = "Check the API URL: API settings, at the top of the page.";
 
 /** Return the problem for an HTTP status other than 200; `said` is the error that the API named, or "". */
 function refusal(status, said, retryAfter, url) {
   const wait = `Wait ${retryAfter === 1 ? "a second" : `${retryAfter} seconds`}, then try again.`;
-  const of = (what, advice, again) => new Problem(`${status}: ${said || what}`, advice, again);
+  const of = (what, advice, again) =>
+    Object.assign(new Problem(`${status}: ${said || what}`, advice, again), { status, retryAfter });
   switch (status) {
     case 400:
       return of("the API can't read the request", "Change the text, then send it again.");
     case 401:
     case 403:
-      return of("the API does not let this request in", "It may ask for a token: the field is at the top of the page.");
+      return of("the API does not let this request in", "It may ask for a token: API settings, at the top of the page.");
     case 404:
       return of(`nothing answers at ${url}`, `${CHECK_URL} If it is right, this model is not deployed there.`);
     case 405:
@@ -142,9 +149,10 @@ function refusal(status, said, retryAfter, url) {
   return of("the API does not answer this request", CHECK_URL);
 }
 
-/** Post `fields` as JSON; return the answer and the seconds it took, or throw a Problem. */
+/** Post `fields` as JSON; return the answer and the seconds it took, or throw a Problem. `controller` stops it. */
 async function post(url, fields, controller) {
-  const timer = setTimeout(() => controller.abort(), TIMEOUT);
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), TIMEOUT);
   const started = performance.now();
   try {
     const response = await fetch(url, {
@@ -152,7 +160,7 @@ async function post(url, fields, controller) {
       headers: { "Content-Type": "application/json", ...authorization() },
       body: JSON.stringify(fields),
       credentials: "omit",
-      signal: controller.signal,
+      signal: AbortSignal.any([controller.signal, late.signal]),
     });
     const text = await response.text();
     const seconds = (performance.now() - started) / 1000;
@@ -169,9 +177,22 @@ async function post(url, fields, controller) {
     return { answer, seconds };
   } catch (error) {
     if (error instanceof Problem) throw error;
-    throw unreachable(url, controller.signal.aborted);
+    throw unreachable(url, late.signal.aborted);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/**
+ * Post `fields` and ask what each word did. A text that is too long for that, or an API that does not do it, is answered
+ * without; what the API refuses for another reason, it refuses again.
+ */
+async function postExplained(url, fields, controller) {
+  try {
+    return await post(url, { ...fields, explain: true }, controller);
+  } catch (problem) {
+    if (problem.status !== 400) throw problem;
+    return post(url, fields, controller);
   }
 }
 
@@ -193,23 +214,13 @@ const isTimed = (answer) =>
   isNumbers([answer.t_overall, answer.t_sent_embedding, answer.t_load_model, answer.t_inference], 4) &&
   Array.isArray(answer.unknown_words);
 
-// Unknown words, found again in the text as it was typed
+// Parts of an answer
 
-// Where the service's tokenizer (inference/tokenizer.py) breaks text wherever it stands.
-const BREAK =
-  /(\s+|``|''|--+|\.{2,}|[;?!()[\]{}<>—$£€¥%#@"“”„«»…]|[,:](?!\d)|(?<!\d)[,:]|(?<![\p{L}\p{N}_])&|&(?![\p{L}\p{N}_]))/u;
-// What it takes off a word: a quote before it, a clitic, a closing quote, the last period.
-const WORD = /^(['‘’`]?)(.*?)(n['’]t|['’](?:s|m|d|ll|re|ve))?(['’]?)(\.?)$/isu;
-
-/** Return `text` as nodes to append: strings, and a <mark> around each of the `unknown` words (a set, lower case). */
-function marked(text, unknown) {
-  const isUnknown = (part) => unknown.has(part.toLowerCase().replace(/[‘’]/g, "'"));
-  const mark = (part) => (isUnknown(part) ? element("mark", { title: "no word vector" }, part) : part);
-  return text
-    .split(BREAK)
-    .flatMap((piece) => (isUnknown(piece) ? [piece] : (WORD.exec(piece)?.slice(1) ?? [piece])))
-    .filter(Boolean)
-    .map(mark);
+/** Return elements as they are, or folded under how they begin if `text` is long. */
+function folded(text, ...nodes) {
+  if (text.length <= FOLDED_LENGTH) return nodes;
+  const start = `${text.slice(0, TITLE_LENGTH).trim()}…`;
+  return [element("details", { class: "long" }, element("summary", {}, start), ...nodes)];
 }
 
 /** Return a line that names the unknown words, or nothing when there are none. */
@@ -227,7 +238,7 @@ function cutLine(truncated) {
 
 // The last part of every answer
 
-/** Return elements that show how long the call took, by part. */
+/** Return a line that says how long the call took, by part. */
 function callTimes(answer, seconds) {
   const parts = [
     ["lookup", answer.t_sent_embedding],
@@ -236,44 +247,102 @@ function callTimes(answer, seconds) {
   ];
   const cold = answer.t_load_model > 0;
   const start = cold ? `cold start, model loaded in ${duration(answer.t_load_model)}` : "warm";
-  const bar = parts.map(([name, part]) => sized(element("span", { class: name }), part / seconds));
-  const list = parts.map(([name, part]) =>
-    element("div", { class: name }, element("dt", {}, name), element("dd", {}, duration(part))),
-  );
-  return [
-    element("p", { class: "took" }, element("span", {}, "Took ", element("strong", {}, duration(seconds))), start),
-    element("div", { class: "split", "aria-hidden": "true" }, ...bar),
-    element("dl", { class: "parts" }, ...list),
-  ];
+  const list = parts.map(([name, part]) => `${name} ${duration(part)}`).join(", ");
+  const line = ["Took ", element("strong", {}, duration(seconds)), `: ${list}; ${start}.`];
+  return element("p", { class: "took" }, ...line);
 }
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** Return the request as a command for a shell, with a button that copies it. */
-function curlCommand(url, fields) {
-  const token = tokenField.value ? ` -H "Authorization: Bearer $TOKEN"` : ""; // not the token itself, as it is copied
-  const header = "-H 'Content-Type: application/json'" + token;
-  const command = `curl ${header} --data ${quoted(JSON.stringify(fields))} ${quoted(url)}`;
-  const code = element("pre", {}, command);
-  const details = element("details", {}, element("summary", {}, "As a curl command"), code);
-  const button = element("button", { type: "button" }, "Copy curl");
+/** Return the same request as [language, code] pairs. A token is not in them, as they are copied. */
+function codeOf(url, fields) {
+  const body = JSON.stringify(fields);
+  const token = Boolean(tokenField.value);
+  const curl =
+    "curl -H 'Content-Type: application/json'" +
+    (token ? ` -H "Authorization: Bearer $TOKEN"` : "") +
+    ` --data ${quoted(body)} ${quoted(url)}`;
+  const python = `import json
+${token ? "import os\n" : ""}import urllib.request
+
+fields = ${body}
+headers = {"Content-Type": "application/json"${token ? ', "Authorization": "Bearer " + os.environ["TOKEN"]' : ""}}
+request = urllib.request.Request(${JSON.stringify(url)}, json.dumps(fields).encode(), headers)
+with urllib.request.urlopen(request) as response:
+    print(json.load(response))`;
+  const javascript = `const fields = ${body};
+const response = await fetch(${JSON.stringify(url)}, {
+  method: "POST",
+  headers: { "Content-Type": "application/json"${token ? ", Authorization: `Bearer ${token}`" : ""} },
+  body: JSON.stringify(fields),
+});
+if (!response.ok) throw new Error(\`\${response.status}: \${await response.text()}\`);
+console.log(await response.json());`;
+  return [["curl", curl], ["Python", python], ["JavaScript", javascript]];
+}
+
+/** Return the address of this page with the input in it, after the #, which browsers don't send; "" if it is too long. */
+function linkTo(model, values) {
+  const address = new URL(location.href);
+  address.hash = new URLSearchParams({ model, ...values });
+  return address.href.length > LINK_LENGTH ? "" : address.href;
+}
+
+/** Return a row of buttons that copy the request as code, or a link to it, and the code to read. */
+function toCopy(url, fields, link) {
   const said = element("span", { role: "status", class: "visually-hidden" });
-  button.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(command);
-      button.textContent = said.textContent = "Copied";
-    } catch {
-      // not allowed on a page without https://: leave it selected
-      details.open = true;
-      getSelection().selectAllChildren(code);
-      button.textContent = said.textContent = "Selected, now copy it";
-    }
-    setTimeout(() => (button.textContent = "Copy curl"), 2500);
+  const details = element("details", {}, element("summary", {}, "Show the code"));
+  const copier = (name, text, shown) => {
+    const button = element("button", { type: "button", "aria-label": `Copy ${name}` }, name);
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(text);
+        button.textContent = said.textContent = "Copied";
+      } catch {
+        // not allowed on a page without https://: leave it selected
+        details.open = true;
+        getSelection().selectAllChildren(shown);
+        button.textContent = said.textContent = "Selected, now copy it";
+      }
+      button.setAttribute("aria-label", button.textContent);
+      setTimeout(() => {
+        button.textContent = name;
+        button.setAttribute("aria-label", `Copy ${name}`);
+      }, 2500);
+    });
+    return button;
+  };
+  const buttons = [...codeOf(url, fields), ...(link ? [["link", link]] : [])].map(([name, text]) => {
+    const shown = element("pre", {}, text);
+    details.append(element("p", { class: "language" }, name), shown);
+    return copier(name, text, shown);
   });
-  return element("div", { class: "curl" }, details, button, said);
+  const row = element("p", { class: "copy", role: "group", "aria-label": "Copy" }, "Copy ", ...buttons);
+  return element("div", { class: "code" }, row, details, said);
 }
 
 // The two models: the fields to send, the check of an answer, and how to show it
+
+/** Return whether an answer says how much each word did: one text's `words` and their `influence`. */
+const isExplained = (words, influence) =>
+  Array.isArray(words) && words.every((word) => typeof word === "string") && isNumbers(influence, words.length);
+
+/** Return whether the classes go from bad to good, or from few to many: their names say so. */
+function isScale(names) {
+  const numbers = names.map((name) => parseFloat(name));
+  if (names.length > 2 && numbers.every((number, place) => !place || number > numbers[place - 1])) return true;
+  return /negative|worst|bad|lowest/i.test(names[0]) && /positive|best|good|highest/i.test(names.at(-1));
+}
+
+/** Return the colour of a class of a scale, in the style sheet's terms: one hue at each end, grey between. */
+function scaleColour(place, count) {
+  const from = (2 * place) / (count - 1) - 1; // -1 to 1
+  const end = from < 0 ? "var(--low)" : "var(--high)";
+  return `color-mix(in oklab, ${end} ${Math.round(100 * Math.abs(from))}%, var(--middle))`;
+}
+
+/** Return the index of the first name that fits, or the first of all. */
+const bestOf = (names, pattern) => Math.max(0, names.findIndex((name) => pattern.test(name.trim())));
 
 const KIM_CNN = {
   name: "kim_cnn",
@@ -288,24 +357,53 @@ const KIM_CNN = {
     Object.hasOwn(Object(probabilities), label) &&
     isNumbers(Object.values(probabilities), Object.keys(probabilities).length),
 
-  show({ input }, { label, probabilities, truncated, unknown_words }) {
-    const rows = Object.entries(probabilities).map(([name, share]) =>
-      element(
+  show({ input }, { label, probabilities, truncated, unknown_words, words, influence }) {
+    const names = Object.keys(probabilities);
+    const scale = isScale(names);
+    const rows = names.map((name, place) => {
+      const row = element(
         "div",
         name === label ? { class: "best" } : {},
         element("dt", {}, name),
-        element("dd", { "aria-hidden": "true" }, sized(element("span", { class: "bar" }), share)),
-        element("dd", { class: "percent" }, percent(share)),
-      ),
-    );
+        element("dd", { "aria-hidden": "true" }, sized(element("span", { class: "bar" }), probabilities[name])),
+        element("dd", { class: "percent" }, percent(probabilities[name])),
+      );
+      if (scale) row.style.setProperty("--colour", scaleColour(place, names.length));
+      return row;
+    });
+    const verdict = element("p", { class: "label" }, label);
+    if (scale) verdict.style.setProperty("--colour", scaleColour(names.indexOf(label), names.length));
+    const explained = isExplained(words, influence);
+    const most = explained ? Math.max(...influence.map(Math.abs)) : 0;
+    const unknown = new Set(unknown_words);
+    const text = explained ? shaded(input, words, influence, unknown, most) : [input];
+    const meaning = [`speaks for “${label}”`, "speaks against it", "The deeper, the more."];
     const nodes = [
-      element("p", { class: "text" }, ...marked(input, new Set(unknown_words))),
+      verdict,
+      element("dl", { class: scale ? "chart scale" : "chart" }, ...rows),
+      ...folded(input, element("p", { class: "text" }, ...text)),
       ...cutLine(truncated),
       ...unknownLine(unknown_words),
-      element("p", { class: "label" }, label),
-      element("dl", { class: "chart" }, ...rows),
+      ...(explained ? [legend(...meaning, [["", words, influence]])] : []),
     ];
     return { nodes, summary: `${label}, ${percent(probabilities[label])}` };
+  },
+
+  columns: (header) => [["Column of texts", bestOf(header, /^(text|input|sentence|message|body)$/i)]],
+
+  groups: (items) => [items.map((_, index) => index)],
+
+  answered: {
+    text: ([text]) => text,
+    list: (items) => ({ input: items.map(([text]) => text) }),
+    read: ({ label, probabilities }, count) => {
+      if (!Array.isArray(label) || !Array.isArray(probabilities) || label.length !== count) return null;
+      return label.map((name, place) => {
+        const shares = Object.entries(probabilities[place]).map(([each, share]) => [`probability of ${each}`, share]);
+        return { predicted: name, ...Object.fromEntries(shares) };
+      });
+    },
+    finish: () => {},
   },
 };
 
@@ -326,18 +424,27 @@ const SM_CNN = {
     new Set(answer.ranking).size === sent2.length &&
     answer.ranking.every((index) => index in sent2),
 
-  show({ sent1, sent2 }, { probability, ranking, truncated, unknown_words }, outcome) {
+  show({ sent1, sent2 }, { probability, ranking, truncated, unknown_words, words, influence }, outcome) {
     const unknown = new Set(unknown_words);
-    const items = ranking.map((index, place) =>
-      element(
+    const explained = sent2.every(
+      (_, index) =>
+        isExplained(words?.sent1, influence?.sent1?.[index]) &&
+        isExplained(words?.sent2?.[index], influence?.sent2?.[index]),
+    );
+    const best = ranking[0];
+    const most = explained ? Math.max(...[...influence.sent2.flat(), ...influence.sent1[best]].map(Math.abs)) : 0;
+    const shade = (text, read, each) => (explained ? shaded(text, read, each, unknown, most) : [text]);
+    const items = ranking.map((index, place) => {
+      const shown = shade(sent2[index], words?.sent2?.[index], influence?.sent2?.[index]);
+      return element(
         "li",
         place ? {} : { class: "best" },
         element("span", { class: "rank" }, `${place + 1}`),
-        element("span", { class: "text" }, ...marked(sent2[index], unknown)),
+        element("div", {}, ...folded(sent2[index], element("span", { class: "text" }, ...shown))),
         element("span", { class: "percent" }, percent(probability[index])),
         sized(element("span", { class: "bar", "aria-hidden": "true" }), probability[index]),
-      ),
-    );
+      );
+    });
     // They start where the same candidates stood before, or else in the order they were sent.
     const old = [...outcome.querySelectorAll(".ranking .text")].map((text) => text.textContent);
     const before = ranking.map((index) => old.indexOf(sent2[index]));
@@ -345,14 +452,46 @@ const SM_CNN = {
     const start = items.map((item, place) => [same ? before[place] : ranking[place], item]);
     const list = element("ol", { class: "ranking", role: "list" });
     list.append(...start.sort(([a], [b]) => a - b).map(([, item]) => item));
+    const question = shade(sent1, words?.sent1, influence?.sent1?.[best]);
+    const columns = explained
+      ? [
+          ["The question, with the best answer", words.sent1, influence.sent1[best]],
+          ...ranking.map((index, place) => [`Answer ${place + 1}`, words.sent2[index], influence.sent2[index]]),
+        ]
+      : [];
+    const meaning = ["makes it likelier", "makes it less likely", "In the question: with the best answer."];
     const nodes = [
-      element("p", { class: "text question" }, ...marked(sent1, unknown)),
+      ...folded(sent1, element("p", { class: "text question" }, ...question)),
+      element("p", { class: "note" }, "Each probability is that this candidate answers the question."),
+      list,
       ...cutLine(truncated),
       ...unknownLine(unknown_words),
-      list,
+      ...(explained ? [legend(...meaning, columns)] : []),
     ];
-    const best = `Best of ${sent2.length}: ${sent2[ranking[0]]}, ${percent(probability[ranking[0]])}`;
-    return { nodes, summary: best, settle: () => reorder(list, items) };
+    const summary = `Best of ${sent2.length}: ${sent2[best]}, ${percent(probability[best])}`;
+    return { nodes, summary, settle: () => reorder(list, items) };
+  },
+
+  columns: (header) => {
+    const question = bestOf(header, /^(question|query|sent1)$/i);
+    const answer = header.findIndex((name) => /^(answer|candidate|sent2)$/i.test(name.trim()));
+    return [
+      ["Column of questions", question],
+      ["Column of answers", answer < 0 ? Math.min(question + 1, header.length - 1) : answer],
+    ];
+  },
+
+  groups: (items) => [...Map.groupBy(items.keys(), (index) => items[index][0]).values()],
+
+  answered: {
+    text: ([, answer]) => answer,
+    list: (items) => ({ sent1: items[0][0], sent2: items.map(([, answer]) => answer) }),
+    read: ({ probability }, count) =>
+      isNumbers(probability, count) ? probability.map((share) => ({ probability: share, rank: "" })) : null,
+    finish: (rows) => {
+      const scored = rows.filter((row) => row?.probability !== undefined);
+      scored.sort((a, b) => b.probability - a.probability).forEach((row, place) => (row.rank = place + 1));
+    },
   },
 };
 
@@ -386,7 +525,8 @@ function panel(model) {
   /** Return the fields to send, or null after saying which is missing. */
   function read() {
     if (!api) {
-      complain(new Problem("There is no API URL.", `${apiNote.textContent} The field is at the top of the page.`));
+      complain(new Problem("There is no API URL.", apiNote.textContent));
+      apiDetails.open = true;
       apiField.focus();
       return null;
     }
@@ -418,7 +558,7 @@ function panel(model) {
     outcome.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
   }
 
-  function complain(problem) {
+  function complain(problem, quietly = false) {
     const box = element("div", { class: "problem" }, element("strong", {}, problem.message), problem.advice);
     if (problem.again) {
       const button = element("button", { type: "button" }, "Try again");
@@ -432,10 +572,11 @@ function panel(model) {
     wait(false, "");
     alert.replaceChildren(box, ...old);
     shown.hidden = !old.length;
-    reveal();
+    if (!quietly) reveal();
   }
 
-  async function send() {
+  /** Ask for what the form holds; `quietly`, when nobody pressed a button: nothing moves, nothing is read out. */
+  async function send(quietly = false) {
     const mine = ++turn;
     controller?.abort();
     wait(false, "");
@@ -443,25 +584,26 @@ function panel(model) {
     if (!fields) return;
     const url = `${api}/${model.name}`;
     controller = new AbortController();
-    wait(true, "Waiting for the answer…");
+    wait(true, quietly ? "" : "Waiting for the answer…");
     try {
-      const { answer, seconds } = await post(url, fields, controller);
+      const { answer, seconds } = await postExplained(url, fields, controller);
       if (mine !== turn) return;
       if (!answer || !isTimed(answer) || !model.isAnswer(answer, fields)) {
         throw new Problem("The answer did not come from an API for this page.", CHECK_URL);
       }
       const { nodes, summary, settle } = model.show(fields, answer, outcome);
-      const call = element("div", { class: "call" }, ...callTimes(answer, seconds), curlCommand(url, fields));
+      const link = linkTo(model.name, Object.fromEntries(new FormData(form)));
+      const call = element("div", { class: "call" }, callTimes(answer, seconds), toCopy(url, fields, link));
       alert.replaceChildren();
       shown.replaceChildren(...nodes, call);
       shown.hidden = false;
       settle?.();
-      reveal();
-      wait(false, `${summary}. Took ${duration(seconds)}.`);
+      if (!quietly) reveal();
+      wait(false, quietly ? "" : `${summary}. Took ${duration(seconds)}.`);
     } catch (error) {
       if (mine !== turn) return;
       if (!(error instanceof Problem)) throw error;
-      complain(error);
+      complain(error, quietly);
     }
   }
 
@@ -498,13 +640,154 @@ function panel(model) {
     section.querySelector(".samples").replaceChildren(...buttons);
     section.querySelector("h3").hidden = !buttons.length;
     const untouched = Object.keys(model.missing).every((name) => !form.elements[name].value);
-    if (untouched && known.length) fill(known[0].values);
+    if (!untouched || !known.length) return;
+    fill(known[0].values);
+    send(true);
   }
 
-  return { name: model.name, section, introduce };
+  /** Take the input of a link to this model, and ask for it. */
+  function follow(values) {
+    fill(Object.fromEntries(Object.keys(model.missing).map((name) => [name, values.get(name) ?? ""])));
+    if (api) send();
+  }
+
+  manyTexts(model, section);
+  return { name: model.name, section, introduce, follow };
 }
 
+// A file of many texts
+
+/** Let a section answer a file: chosen or dropped there, sent in lists, and offered with the answers beside its rows. */
+function manyTexts(model, section) {
+  const box = section.querySelector(".file");
+  const field = box.querySelector("input");
+  const choice = box.querySelector(".choice");
+  const status = box.querySelector('[role="status"]');
+  const bar = box.querySelector("progress");
+  const start = box.querySelector(".start");
+  const stop = box.querySelector(".stop");
+  const saved = box.querySelector(".saved");
+  let rows = []; // of the file, the header first
+  let name = "";
+  let controller = new AbortController(); // of the run under way
+
+  const say = (text, wrong = false) => {
+    status.textContent = text;
+    status.classList.toggle("wrong", wrong);
+  };
+
+  async function take(file) {
+    controller.abort();
+    box.open = true;
+    saved.replaceChildren();
+    choice.replaceChildren();
+    start.hidden = true;
+    try {
+      if (file.size > FILE_BYTES) throw new Error(`it is over ${FILE_BYTES / 1e6} MB; utils/predict.py takes any size`);
+      rows = rowsOf(file.name, new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer()));
+      if (rows.length < 2) throw new Error("it has no rows under its first line, which names the columns");
+    } catch (error) {
+      const why = error instanceof TypeError ? "it is not text in UTF-8" : error.message;
+      say(`${file.name}: ${why}.`, true);
+      return;
+    }
+    name = file.name;
+    const options = () => rows[0].map((column, index) => element("option", { value: index }, column || `column ${index + 1}`));
+    choice.append(
+      ...model.columns(rows[0]).map(([title, index]) => {
+        const select = element("select", {}, ...options());
+        select.value = index;
+        return element("label", {}, title, select);
+      }),
+    );
+    start.hidden = false;
+    say(`${name}: ${(rows.length - 1).toLocaleString("en")} rows.`);
+  }
+
+  /** Return the rows with their answers, as CSV; what is not answered has none. */
+  function written(answers) {
+    const found = new Set(answers.flatMap((answer) => Object.keys(answer ?? {})));
+    const added = [...found].sort((a, b) => (a === "error") - (b === "error")); // errors last
+    const body = rows.slice(1).map((row, index) => {
+      const filled = rows[0].map((_, place) => row[place] ?? "");
+      return [...filled, ...added.map((column) => answers[index]?.[column] ?? "")];
+    });
+    return writeTable([[...rows[0], ...added], ...body]);
+  }
+
+  function offer(answers) {
+    const blob = new Blob(["\uFEFF", written(answers)], { type: "text/csv" });
+    const download = `${name.replace(/\.[^.]*$/, "")}-answered.csv`;
+    saved.replaceChildren(element("a", { href: URL.createObjectURL(blob), download }, `Download ${download}`));
+  }
+
+  async function run() {
+    if (!api) return say("There is no API URL: API settings, at the top of the page.", true);
+    const columns = [...choice.querySelectorAll("select")].map((select) => Number(select.value));
+    const items = rows.slice(1).map((row) => columns.map((column) => (row[column] ?? "").trim()));
+    const answers = items.map((item) => (item.every(Boolean) ? null : { error: "empty" }));
+    const open = [...items.keys()].filter((index) => !answers[index]);
+    const mine = (controller = new AbortController());
+    saved.querySelector("a") && URL.revokeObjectURL(saved.querySelector("a").href);
+    saved.replaceChildren();
+    bar.max = open.length;
+    bar.value = 0;
+    bar.hidden = stop.hidden = false;
+    start.hidden = true;
+    say(`Answering ${open.length.toLocaleString("en")} rows…`);
+    let problem = null;
+    try {
+      for (const group of model.groups(open.map((index) => items[index]))) {
+        const indices = group.map((place) => open[place]);
+        const store = (place, columns) => {
+          answers[indices[place]] = columns;
+          bar.value += 1;
+        };
+        const texts = indices.map((index) => items[index]);
+        await answerAll(`${api}/${model.name}`, texts, model.answered, store, mine);
+        model.answered.finish(indices.map((index) => answers[index]));
+      }
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      problem = error;
+    }
+    if (mine !== controller) return; // another file was taken meanwhile
+    const wrong = answers.filter((answer) => answer?.error).length;
+    const done = answers.filter(Boolean).length - wrong;
+    bar.hidden = stop.hidden = true;
+    start.hidden = false;
+    const ending = mine.signal.aborted ? " Stopped." : problem ? ` ${problem.message} ${problem.advice}` : "";
+    const errors = wrong ? ` ${wrong.toLocaleString("en")} can't be: the column “error” says why.` : "";
+    say(`${done.toLocaleString("en")} of ${items.length.toLocaleString("en")} rows are answered.${errors}${ending}`, Boolean(problem));
+    if (done + wrong) offer(answers);
+  }
+
+  field.addEventListener("change", () => field.files.length && take(field.files[0]));
+  start.addEventListener("click", run);
+  stop.addEventListener("click", () => controller.abort());
+  section.addEventListener("dragover", (event) => {
+    if (!event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    section.classList.add("dropping");
+  });
+  section.addEventListener("dragleave", () => section.classList.remove("dropping"));
+  section.addEventListener("drop", (event) => {
+    section.classList.remove("dropping");
+    if (!event.dataTransfer.files.length) return;
+    event.preventDefault();
+    take(event.dataTransfer.files[0]);
+  });
+}
+
+// What the page is opened with
+
 const PANELS = [panel(KIM_CNN), panel(SM_CNN)];
+
+/** Fill in and ask what the address holds after the #, for the model that it names. */
+function followLink() {
+  const values = new URLSearchParams(location.hash.slice(1));
+  PANELS.find(({ name }) => name === values.get("model"))?.follow(values);
+}
 
 /** Ask the API what its models are; hide a model that it does not have, unless it has none. */
 async function introduceModels() {
@@ -529,4 +812,6 @@ async function introduceModels() {
   });
 }
 
+followLink();
+window.addEventListener("hashchange", followLink);
 if (api) introduceModels();

@@ -123,13 +123,13 @@ def look_up(
     reading = Reading()
     try:
         found.update(vectors.lookup(words, time.monotonic() + PATIENCE, reading))
-        return len(words) - reading.cached
+        return len(words) - reading.hot - reading.cached
     except VectorsUnavailableError:
         raise
     except VectorsError as error:
         if error.__cause__:  # a refusal of DynamoDB's, which is the same for every word
             raise
-        read = len(words) - reading.cached
+        read = len(words) - reading.hot - reading.cached
         if len(words) == 1:
             unreadable[words[0]] = str(error)
             return read

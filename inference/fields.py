@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
 
+# On average; texts of no more than MAX_EXPLAINED_WORDS could have a word as long as a body, which comes back once more.
+BYTES_OF_EXPLAINED_WORD = 64
+
 
 class RequestError(Exception):
     """What the caller sent can't be answered; the message says what is wrong and what would be right."""
@@ -48,17 +51,23 @@ def texts_field(fields: dict[str, Any], name: str, tokenizer: Tokenizer, setting
     return _request(texts, True, tokenizer)
 
 
-def explain_field(fields: dict[str, Any], words: int, settings: Settings) -> bool:
+def explain_field(fields: dict[str, Any], sentences: list[list[str]], words: int, settings: Settings) -> bool:
     """Return field `explain`, a boolean, False if it is not there; raise RequestError when it is none.
 
-    Also raises it when an explanation is asked for, and the request has more `words` to explain than the bound.
+    Also raises it when an explanation is asked for, and the request has more `words` to explain than the bound, or the
+    `sentences` that come back with it are longer than so many words are.
     """
     explain = fields.get("explain", False)
     if not isinstance(explain, bool):
         raise RequestError(400, f"explain is {json_type(explain)}; send true or false")
-    if explain and words > (most := settings.max_explained_words):
+    if not explain:
+        return False
+    if words > (most := settings.max_explained_words):
         raise RequestError(400, f"the request has {words} words to explain; send at most {most}, or no explain")
-    return explain
+    length = sum(_bytes(word) for sentence in sentences for word in sentence)
+    if length > (most := settings.max_explained_words * BYTES_OF_EXPLAINED_WORD):
+        raise RequestError(400, f"the words to explain have {length} bytes; send at most {most}, or no explain")
+    return True
 
 
 def distinct_words(request: Request, settings: Settings) -> list[str]:

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from inference import dynamodb, gateway, model_file, snapstart
+from inference import gateway, model_file, snapstart
 from inference.check import with_check
 from inference.fields import Request, distinct_words
+from inference.hot_words import HotWords
 from inference.model_file import Batch, Model
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
@@ -80,18 +81,19 @@ class Service:
 
     @classmethod
     def load(cls, predict: Predict, settings: Settings) -> "Service":
-        """Load the model file and make the client that the settings ask for."""
+        """Load the model file and the hot words that travel with it."""
         started = time.perf_counter()
         path = settings.model_path or model_file.find(ROOT, predict.ARCHITECTURE)
         model = predict.load(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
         vectors = WordVectors(
-            dynamodb.read_client,
+            _read_client,
             settings.table,
             model.vector_length,
             settings.word_cache_size,
             settings.known_word_seconds,
             settings.unknown_word_seconds,
+            HotWords.open(ROOT / "hot_words"),
         )
         return cls(predict, model, vectors, settings, time.perf_counter() - started, digest)
 
@@ -104,9 +106,10 @@ class Service:
         """Read a word that the model's check has, past the cache; return what serves. Raises VectorsError."""
         fields = self.model.check["request"] if self.model.check else self.predict.EXAMPLE
         word = self.predict.read(fields, self.tokenizer, self.settings).sentences[0][0]
-        if self.vectors.read(word, deadline) is None:
+        if self.vectors.read([word], deadline)[word] is None:
             raise VectorsError(f"table {self.vectors.table} does not have the word {word!r} of the model's check")
-        return {"model": self.predict.ARCHITECTURE, "digest": self.digest, "table": self.vectors.table}
+        serving = {"model": self.predict.ARCHITECTURE, "digest": self.digest, "table": self.vectors.table}
+        return serving | ({"hot_words": self.vectors.hot.source} if self.vectors.hot else {})
 
     def answer(self, fields: dict[str, Any], deadline: float, facts: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the answer to a request's fields; `deadline`, in seconds of `time.monotonic()`, is for its reads.
@@ -150,16 +153,22 @@ class Service:
             vectors = self.vectors.lookup(words, deadline, reading)
         finally:
             if facts is not None:
-                facts |= {"words": sum(map(len, request.sentences)), "distinct": len(words), "cached": reading.cached}
-                facts |= {"calls": reading.calls, "tries": len(reading.tries)}
+                facts |= {"words": sum(map(len, request.sentences)), "distinct": len(words), "hot": reading.hot}
+                facts |= {"cached": reading.cached, "calls": reading.calls, "tries": len(reading.tries)}
         batches = list(self.predict.batches(self.model, request.sentences, vectors))
         embedded = time.perf_counter()
         logits = self.model.logits(batches)
         return Outcome(request, vectors, logits, embedded - started, time.perf_counter() - embedded)
 
 
+def _read_client() -> Any:
+    from inference.dynamodb import read_client  # here, as it imports boto3
+
+    return read_client()
+
+
 def start(predict: Predict) -> Service:
-    """Start a function: read the settings, load the model, connect."""
+    """Start a function: read the settings, load the model."""
     settings = Settings.from_environment()
     logging.getLogger("inference").setLevel(settings.log_level)
     gc.disable()  # What is imported stays: searching it for garbage took a fifth of torch's import.

@@ -25,11 +25,11 @@ class Settings:
     log_level: str = "INFO"
     metrics: bool = False  # in the log line of each request, which CloudWatch then takes out
     # These bound the work of a request before any vector is read.
-    max_body_bytes: int = 96 * 1024
+    max_body_bytes: int = 64 * 1024
     max_sentences: int = 128  # in a list
     max_words: int = 256  # of a text that a model takes whose file does not say how many; the rest is cut off
     max_distinct_words: int = 2000  # in a request; each may cost a read
-    max_explained_words: int = 512  # in a request, of SM-CNN in all its pairs; each is left out once, in a forward pass
+    max_explained_words: int = 256  # in a request, of SM-CNN in all its pairs; each is left out once, in a forward pass
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":

@@ -15,8 +15,8 @@ RETRY_AFTER = 2.0  # seconds
 def register(handler: Handler, reconnect: Callable[[], None], example: dict[str, Any]) -> None:
     """Have Lambda call the hooks around a snapshot, where its runtime knows them (Python 3.12 and newer).
 
-    Serving the request `example` makes lazily loaded code and buffers part of the snapshot; a version that can't
-    serve it is not published.
+    Connecting and serving the request `example` makes lazily loaded code and buffers part of the snapshot; a version
+    that can't serve it is not published.
     """
     try:
         from snapshot_restore_py import register_after_restore, register_before_snapshot
@@ -24,6 +24,7 @@ def register(handler: Handler, reconnect: Callable[[], None], example: dict[str,
         return
 
     def before_snapshot() -> None:
+        reconnect()  # as the words of the example may all be hot
         deadline = time.monotonic() + PATIENCE
         while (answer := handler({"body": json.dumps(example)}, None))["statusCode"] != 200:
             if time.monotonic() > deadline:

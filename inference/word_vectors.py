@@ -1,18 +1,19 @@
-"""Word vectors of one table: batched, retried and cached reads, and the arrays a model takes."""
+"""Word vectors: those in the package, those remembered, the rest from the table; and the arrays a model takes."""
 
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from inference import dynamodb
-from inference.dynamodb import CONNECTION_ERRORS, PARALLEL_READS, RefusedError, UnavailableError
-from inference.item_format import BATCH_KEYS, BadItemError, can_be_key, decode_items, key
+from inference.hot_words import HotWords
+from inference.item_format import can_be_key
+
+if TYPE_CHECKING:
+    from inference.table import Table
 
 DEFAULT_PATIENCE = 10.0  # seconds of retrying when the caller sets no deadline
 GROUP = 25  # sentences a forward pass
@@ -35,15 +36,19 @@ class CachedWord(NamedTuple):
 
 @dataclass
 class Reading:
-    """What a lookup did, for the log: words found in the cache, batches read, and tries that these took."""
+    """What a lookup did, for the log: words found in the package and in the cache, batches read, and tries of these."""
 
+    hot: int = 0
     cached: int = 0
     calls: int = 0
     tries: list[None] = field(default_factory=list)  # one each: threads can append, but not count
 
 
 class WordVectors:
-    """Word vectors of one table, read through a least-recently-used cache. Safe to share between threads."""
+    """Word vectors of one table, read through a least-recently-used cache. Safe to share between threads.
+
+    Hot words are neither read nor cached. The client is made when the first word is to be read.
+    """
 
     def __init__(
         self,
@@ -53,23 +58,38 @@ class WordVectors:
         cache_size: int,
         known_seconds: float = 3600.0,
         unknown_seconds: float = 60.0,
+        hot: HotWords | None = None,
     ):
         """Read `table`, whose vectors have `length` numbers; cache up to `cache_size` words.
 
         A word is read again after `known_seconds`, or `unknown_seconds` if the table did not have it. `connect` makes
-        a DynamoDB client; it is called again when the client's credentials have run out.
+        a DynamoDB client; it is called again when the client's credentials have run out. Raises ValueError when the
+        `hot` words have vectors of another length.
         """
+        if hot and hot.length != length:
+            raise ValueError(f"the hot words have {hot.length} numbers each, but the model takes {length}")
         self.table, self.length, self.cache_size = table, length, cache_size
         self.known_seconds, self.unknown_seconds = known_seconds, unknown_seconds
+        self.hot = hot
         self._connect = connect
-        self._client = connect()
+        self._opened: Table | None = None
         self._cache: OrderedDict[str, CachedWord] = OrderedDict()
         self._lock = threading.Lock()
-        self._pool = _pool()
 
     def reconnect(self) -> None:
-        """Replace the client, with its connections and credentials, by a new one."""
-        self._client = self._connect()
+        """Make the client, or replace it, with its connections and credentials, by a new one."""
+        if self._opened:
+            self._opened.reconnect()
+        else:
+            self._table()
+
+    def _table(self) -> "Table":
+        with self._lock:
+            if not self._opened:
+                from inference.table import Table  # here, as it imports boto3, which takes half of a cold start
+
+                self._opened = Table(self._connect, self.table, self.length)
+            return self._opened
 
     def lookup(
         self, words: Iterable[str], deadline: float | None = None, reading: Reading | None = None
@@ -83,9 +103,11 @@ class WordVectors:
         deadline = time.monotonic() + DEFAULT_PATIENCE if deadline is None else deadline
         now = time.time()
         found: dict[str, np.ndarray | None] = dict.fromkeys(words)  # keeps their order
+        hot = self.hot.find(found) if self.hot else {}
+        found.update(hot)
         missing = []
         with self._lock:
-            for word in found:
+            for word in (word for word in found if word not in hot):
                 cached = self._cache.get(word)
                 if cached and cached.expires > now:
                     self._cache.move_to_end(word)
@@ -93,9 +115,9 @@ class WordVectors:
                 elif can_be_key(word):
                     missing.append(word)
         reading = reading or Reading()
-        reading.cached = len(found) - len(missing)
+        reading.hot, reading.cached = len(hot), len(found) - len(hot) - len(missing)
         if missing:
-            found.update(self._read_all(missing, deadline, reading))
+            found.update(self._table().read(missing, deadline, reading))
         if missing and self.cache_size:
             with self._lock:
                 for word in missing:
@@ -106,59 +128,9 @@ class WordVectors:
                     self._cache.popitem(last=False)
         return found
 
-    def read(self, word: str, deadline: float) -> np.ndarray | None:
-        """Return what the table has for a word now, past the cache; errors as for `lookup`."""
-        return self._read_all([word], deadline, Reading())[word]
-
-    def _read_all(self, words: list[str], deadline: float, reading: Reading) -> dict[str, np.ndarray | None]:
-        """Read distinct words from the table in parallel batches, until the deadline at most."""
-        batches = [words[start : start + BATCH_KEYS] for start in range(0, len(words), BATCH_KEYS)]
-        found: dict[str, np.ndarray | None] = {}
-        reading.calls = len(batches)
-        what = f"table {self.table}, {len(words)} words to read"
-        try:
-            patience = deadline - time.monotonic()
-            if patience <= 0:
-                raise UnavailableError("no time left to read them")
-            # In threads even when there is one batch: an answer that trickles in stays within any socket's timeout.
-            for vectors in self._pool.map(
-                lambda batch: self._read(batch, deadline, reading), batches, timeout=patience
-            ):
-                found.update(vectors)
-        except TimeoutError:
-            self._pool = _pool()  # the threads of the other may be stuck for long
-            raise VectorsUnavailableError(f"{what}: no answer in time") from None
-        except UnavailableError as error:
-            raise VectorsUnavailableError(f"{what}: {error}") from error.__cause__
-        except (RefusedError, BadItemError) as error:
-            raise VectorsError(f"{what}: {error}") from error.__cause__
-        return found
-
-    def _read(self, batch: list[str], deadline: float, reading: Reading) -> dict[str, np.ndarray | None]:
-        """Read up to BATCH_KEYS words from the table, in as many tries as it takes until the deadline."""
-        vectors: dict[str, np.ndarray | None] = dict.fromkeys(batch)
-
-        def call(keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
-            client = self._client
-            reading.tries.append(None)
-            try:
-                answer = client.batch_get_item(RequestItems={self.table: {"Keys": keys}})
-            except CONNECTION_ERRORS:
-                client.close()  # its idle connections, which may be as dead
-                raise
-            items = answer.get("Responses", {}).get(self.table)
-            vectors.update(decode_items(items or [], self.length))
-            unprocessed: list[dict[str, Any]] = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
-            # An answer without the table is a broken one: its words are not unknown.
-            return unprocessed or ([] if items is not None else keys)
-
-        keys = [key(word) for word in batch]
-        dynamodb.complete(call, keys, deadline, on_stale_credentials=self.reconnect)
-        return vectors
-
-
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(PARALLEL_READS, thread_name_prefix="batch-get")
+    def read(self, words: Sequence[str], deadline: float) -> dict[str, np.ndarray | None]:
+        """Return what the table has for distinct words now, past the package and the cache; errors as for `lookup`."""
+        return self._table().read(words, deadline, Reading())
 
 
 def embed(

@@ -50,7 +50,8 @@ def load(path: Path) -> Model:
 def read(fields: dict[str, Any], tokenizer: Tokenizer, settings: Settings) -> Request:
     """Return the texts of `input`, a string or a list of strings; raise RequestError for what can't be answered."""
     request = texts_field(fields, "input", tokenizer, settings)
-    return request._replace(explain=explain_field(fields, sum(map(len, request.sentences)), settings))
+    words = sum(map(len, request.sentences))
+    return request._replace(explain=explain_field(fields, request.sentences, words, settings))
 
 
 def batches(

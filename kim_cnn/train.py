@@ -44,6 +44,9 @@ MAX_WORDS = 400  # of a text, the rest is cut off: most mails and reviews are sh
 STEPS = 100  # that count as an epoch where an epoch of the data has fewer
 SENTENCE_COPIES = 3  # of each whole sentence of the Treebank, beside the phrases, which hold it once
 DATASETS = {"sst-1": "fine", "sst-2": "binary"}  # and the names of their files
+# How much more a row of a rare class counts: the power of its class's weight. The square root, the default for data of
+# one's own, raises macro-F1 and costs no accuracy.
+CLASS_WEIGHTS = {"none": 0.0, "root": 0.5, "balanced": 1.0}
 METRICS = {"accuracy": metrics.accuracy, "macro-f1": metrics.macro_f1}
 
 
@@ -63,7 +66,7 @@ class Recipe:
     checks: int = 8  # of the dev score in an epoch
     patience: int | None = None  # epochs without a better dev score, after which training ends
     metric: str = "accuracy"  # the dev score
-    class_weights: bool = False  # a rare class counts as much as a frequent one
+    class_weights: str = "none"  # one of CLASS_WEIGHTS
     text: dict[str, Any] | None = None  # the config's `tokenizer` and `max_words`; None: as without
 
 
@@ -96,6 +99,7 @@ def own_recipe(mode: str, rows: int, max_words: int) -> Recipe:
         weight_decay=1e-2,
         vector_dropout=0.2,
         checks=math.ceil(steps / (10 * STEPS)),
+        class_weights="root",
         text={"tokenizer": {"case_marks": trained, "placeholders": trained}, "max_words": max_words},
     )
 
@@ -135,7 +139,8 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
 
     sentences = [embedding.indices(sentence.words) for sentence in data.train]  # each (words,)
     labels = torch.tensor([sentence.label for sentence in data.train])  # (sentences,)
-    weights = balanced(labels).to(device) if recipe.class_weights else None  # (classes,)
+    power = CLASS_WEIGHTS[recipe.class_weights]
+    weights = balanced(labels).pow(power).to(device) if power else None  # (classes,)
     typical_length = (embedding.channels * embedding.dim * embedding.variance) ** 0.5  # the L2 norm of a word's vector
     distance = recipe.distance * typical_length
 
@@ -205,7 +210,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--max-words", type=positive, default=MAX_WORDS, help=f"longer texts are cut to them (default: {MAX_WORDS})"
     )
     parser.add_argument("--metric", choices=METRICS, default="accuracy", help="the score on dev (default: accuracy)")
-    parser.add_argument("--class-weights", choices=["balanced"], help="count a rare class as much as a frequent one")
+    parser.add_argument(
+        "--class-weights",
+        choices=CLASS_WEIGHTS,
+        help="balanced: a rare class counts as much as a frequent one; root: something between; none: each row counts "
+        "alike (default: root, of the Treebank none)",
+    )
     parser.add_argument("--no-samples", action="store_true", help="keep no texts of dev in the model file")
     options = training_options(parser, argv)
     if options.data.is_dir() and (options.dev or options.test):
@@ -229,7 +239,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         recipe,
         epochs=options.epochs or recipe.epochs,
         metric=options.metric,
-        class_weights=options.class_weights is not None,
+        class_weights=options.class_weights or recipe.class_weights,
     )
     tokenizer = Tokenizer.from_config(recipe.text or {}, Settings.from_environment().max_words)
     train_set, dev, test = (to_sentences(each, rows.labels, tokenizer) for each in (rows.train, rows.dev, rows.test))

@@ -8,6 +8,7 @@ A folder of TrecQA or WikiQA, in the format of Castor, holds one line per pair i
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 from inference.tokenizer import Tokenizer, tokenize
 from toolkit.cli import CommandError, log, read_lines
 from toolkit.columns import read_columns
+from toolkit.training.labelled import log_counts
 
 COLUMNS = ("question", "answer", "label")
 FILES = ("id.txt", "a.toks", "b.toks", "sim.txt")
@@ -44,10 +46,13 @@ class Question(NamedTuple):
     places: list[str]  # of the answers: file and line
 
 
-def read_pairs(name: str | Path) -> list[Pair]:
-    """Read pairs of one's own, from stdin when `name` is `-`; CommandError names file and line of what is wrong."""
+def read_pairs(name: str | Path, columns: Sequence[str] = COLUMNS) -> list[Pair]:
+    """Read pairs of one's own, from stdin when `name` is `-`; CommandError names file and line of what is wrong.
+
+    `columns` names those of the question, the answer and the label.
+    """
     pairs = []
-    for place, (question, answer, label) in read_columns(name, COLUMNS):
+    for place, (question, answer, label) in read_columns(name, columns):
         if not question or not answer:
             raise CommandError(f"{place}: no {'answer' if question else 'question'}")
         pairs.append(Pair(question, answer, _label(label, place), place))
@@ -86,13 +91,13 @@ def _label(label: str, place: str) -> int:
     return int(label)
 
 
-def read_questions(path: Path, tokenizer: Tokenizer = tokenize) -> list[Question]:
+def read_questions(path: Path, tokenizer: Tokenizer = tokenize, columns: Sequence[str] = COLUMNS) -> list[Question]:
     """Read and tokenize the questions of a folder in the format of Castor, or of pairs of one's own, in order.
 
-    CommandError names file and line of what is wrong.
+    `columns` are those of one's own. CommandError names file and line of what is wrong.
     """
     questions: dict[str, Question] = {}
-    for question, answer, label, place, given in read_castor(path) if path.is_dir() else read_pairs(path):
+    for question, answer, label, place, given in read_castor(path) if path.is_dir() else read_pairs(path, columns):
         words = tokenizer(question)
         id = " ".join(words) if given is None else given
         known = questions.setdefault(id, Question(id, words, [], [], question, [], []))
@@ -124,25 +129,24 @@ class Data(NamedTuple):
     test: list[Question]  # empty when there is none
 
 
-def read_own(name: Path, dev: Path | None, test: Path | None, tokenizer: Tokenizer, seed: int) -> Data:
+def read_own(
+    name: Path, dev: Path | None, test: Path | None, tokenizer: Tokenizer, seed: int, columns: Sequence[str] = COLUMNS
+) -> Data:
     """Read questions to train on, and those of the files `dev` and `test`; without `dev` a tenth of them, by `seed`.
 
     What a user should know of them before training goes to stderr. Raises CommandError for data that can't be used.
     """
-    train = read_questions(name, tokenizer)
-    train, dev_questions = (train, read_questions(dev, tokenizer)) if dev else split(train, seed, str(name))
-    test_questions = read_questions(test, tokenizer) if test else []
+    read = partial(read_questions, tokenizer=tokenizer, columns=columns)
+    train = read(name)
+    train, dev_questions = (train, read(dev)) if dev else split(train, seed, str(name))
+    test_questions = read(test) if test else []
     labels = {label for question in train for label in question.labels}
     if len(labels) == 1:
         raise CommandError(f"{name}: every answer to train on has the label {labels.pop()}; both 0 and 1 are needed")
     new = unseen(dev_questions, train)
     if not any(1 in question.labels for question in new):
         raise CommandError(f"{dev}: no question with a relevant answer that is not trained on: nothing to measure with")
-    log(f"{len(train)} questions to train on, {len(new)} of dev, {len(test_questions)} of test")
-    if len(new) < len(dev_questions):
-        log(f"note: left out {len(dev_questions) - len(new)} questions of dev that are trained on as well")
-    if repeated := len(test_questions) - len(unseen(test_questions, train)):
-        log(f"note: {repeated} questions of test are trained on as well")
+    log_counts("questions", train, dev_questions, new, test_questions, unseen(test_questions, train))
     return Data(*(cut(questions, tokenizer) for questions in (train, new, test_questions)))
 
 

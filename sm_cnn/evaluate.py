@@ -27,7 +27,7 @@ from toolkit.cli import run
 from toolkit.training.baselines import tfidf_cosine
 from toolkit.training.labelled import Row
 from toolkit.training.metrics import without_vector
-from toolkit.training.options import evaluation_options, evaluation_parser
+from toolkit.training.options import add_pair_columns, evaluation_options, evaluation_parser, pair_columns
 from toolkit.training.page import write_report
 from toolkit.training.remote import post_all, split
 from toolkit.training.report import RankingReport, ranking_report
@@ -110,16 +110,19 @@ def show(report: RankingReport) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    options = evaluation_options(evaluation_parser(__doc__, "a file of questions, answers and labels"), argv)
+    parser = evaluation_parser(__doc__, "a file of questions, answers and labels")
+    add_pair_columns(parser)
+    options = evaluation_options(parser, argv)
+    columns = pair_columns(options)
     settings = Settings.from_environment()
     vectors = None
     if options.endpoint:
-        questions = read_questions(options.data)
+        questions = read_questions(options.data, columns=columns)
         found = served_scores(options.endpoint, questions, settings, options.quiet)
     else:
         model = predict.load(options.model)
         tokenizer = Tokenizer.from_config(model.config, settings.max_words)
-        questions = cut(read_questions(options.data, tokenizer), tokenizer)
+        questions = cut(read_questions(options.data, tokenizer, columns), tokenizer)
         vectors = load_vectors(options.vectors, words_of(questions), model.vector_length)
         found = scores(model, questions, vectors, options.quiet)
     report = measure(questions, found, vectors)

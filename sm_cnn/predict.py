@@ -51,12 +51,13 @@ def read(fields: dict[str, Any], tokenizer: Tokenizer, settings: Settings) -> Re
     question = text_field(fields, "sent1", tokenizer, settings)
     answers = texts_field(fields, "sent2", tokenizer, settings)
     words_of_pairs = sum(len(question.sentences[0]) + len(words) for words in answers.sentences)
+    sentences = question.sentences + answers.sentences
     return Request(
         question.texts + answers.texts,
-        question.sentences + answers.sentences,
+        sentences,
         question.truncated + answers.truncated,
         answers.is_list,
-        explain_field(fields, words_of_pairs, settings),
+        explain_field(fields, sentences, words_of_pairs, settings),
     )
 
 

@@ -1,16 +1,17 @@
 """Train an SM-CNN on questions and answers of one's own, or on TrecQA or WikiQA, and write its model file.
 
     python -m sm_cnn.train --data qa.csv --vectors glove.6B.50d.txt.gz --output qa.model
-    python -m sm_cnn.train --data train.jsonl --dev dev.jsonl --test test.jsonl --vectors glove.6B.50d.txt.gz
+    python -m sm_cnn.train --data train.jsonl --dev dev.jsonl --test test.jsonl --question-column title \\
+        --answer-column body --vectors glove.6B.50d.txt.gz
     python -m sm_cnn.train --data trecqa --vectors glove.6B.50d.txt.gz --output sm_cnn.model
     python -m sm_cnn.train --data wikiqa --dataset wikiqa --mode non-static \\
         --vectors glove.6B.50d.txt.gz --export-vectors wikiqa.vectors.txt --output wikiqa.model
 
 --data is a file of CSV, TSV or JSON lines, compressed or not, or `-` for stdin, with the columns `question`, `answer`
-and `label`: 1 for a relevant answer, 0 for another. A tenth of the questions are the dev set, drawn by the seed, unless
---dev names one; no question is in both. Or --data is the folder that holds the splits of a data set (`train-all`,
-`raw-dev`, … with a.toks, b.toks, id.txt and sim.txt in each). The state with the best MAP on dev is kept. Training ends
-with what `sm_cnn.evaluate` prints for the written model on dev, and on --test FILE.
+and `label` unless named: 1 for a relevant answer, 0 for another. A tenth of the questions are the dev set, drawn by the
+seed, unless --dev names one; no question is in both. Or --data is the folder that holds the splits of a data set
+(`train-all`, `raw-dev`, … with a.toks, b.toks, id.txt and sim.txt in each). The state with the best MAP on dev is kept.
+Training ends with what `sm_cnn.evaluate` prints for the written model on dev, and on --test FILE.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from toolkit.training.embedding import TrainableEmbedding
 from toolkit.training.loop import fit
 from toolkit.training.metrics import map_mrr
 from toolkit.training.model_writer import make_card, make_check
-from toolkit.training.options import training_options, training_parser
+from toolkit.training.options import add_pair_columns, pair_columns, training_options, training_parser
 from toolkit.training.page import write_report
 from toolkit.training.trained import TrainedModel
 
@@ -163,8 +164,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the options; exits with code 2 when they don't fit together."""
     parser = training_parser(__doc__, RECIPES, "sm_cnn.model")
     parser.add_argument("--no-features", action="store_true", help="leave the overlap features out")
-    parser.add_argument("--dev", type=Path, metavar="FILE", help="questions to choose the best state by")
-    parser.add_argument("--test", type=Path, metavar="FILE", help="questions to measure with at the end")
+    own = parser.add_argument_group("data of one's own")
+    add_pair_columns(own)
+    own.add_argument("--dev", type=Path, metavar="FILE", help="questions to choose the best by (default: a tenth)")
+    own.add_argument("--test", type=Path, metavar="FILE", help="questions to measure with at the end")
     options = training_options(parser, argv)
     if options.data.is_dir() and (options.dev or options.test):
         parser.error("--dev and --test go with a file as --data")
@@ -183,7 +186,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.data.is_dir():
         data = read_data(options.data, options.dataset, tokenizer)
     else:
-        data = read_own(options.data, options.dev, options.test, tokenizer, options.seed)
+        columns = pair_columns(options)
+        data = read_own(options.data, options.dev, options.test, tokenizer, options.seed, columns)
     embedding = TrainableEmbedding.load(options.mode, options.vectors, options.dim, *map(words_of, data))
     model = train(recipe, data, embedding, options.quiet)
     served, vectors = model.served(), embedding.table()

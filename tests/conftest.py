@@ -1,6 +1,8 @@
 """Fixtures: no AWS account, a table in the process for units, a cloud that is as strict as AWS for end-to-end tests."""
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +20,8 @@ from inference.item_format import encode_vector
 from tests.aws_strict.proxy import StrictAws, strict_cloud
 
 ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "data/glove.6B.50d.sample.txt.gz"  # of GloVe, for SM-CNN
+KIM_VECTORS = ROOT / "data/kim_cnn.vectors.txt.gz"
 
 # Before anything makes a client: nothing a test does can reach a real account.
 for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -90,9 +94,29 @@ def free_port() -> int:
         return port
 
 
+@contextlib.contextmanager
+def make_serve(port: int, log: Path, end: signal.Signals, **variables: str) -> Iterator[str]:
+    """Run what `make serve` runs, with its variables; yield the page's URL. In the end the signal goes to all of it."""
+    process = subprocess.Popen(
+        [sys.executable, "utils/local_cloud.py", "--port", str(port), "--log", log, "--", "utils/demo.sh", "--stay"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHON": sys.executable, **variables},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        yield next(line.strip() for line in process.stdout if "?api=" in line)
+    finally:
+        os.killpg(process.pid, end)
+        process.communicate(timeout=60)
+
+
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """The local cloud with IAM enforced, AWS's refusals before it, and the sample of GloVe in table `word-vectors`."""
+    """The local cloud with IAM enforced, AWS's refusals before it, and both tables of vectors."""
     folder = tmp_path_factory.mktemp("cloud")
     packages = {model: folder / f"{model}.zip" for model in ("sm_cnn", "kim_cnn")}
     script, own = ROOT / "utils/create_deployment_package.sh", {"PYTHON": sys.executable}
@@ -103,8 +127,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     assert [process.wait() for process in at_work] == [0, 0]
     with strict_cloud(free_port(), folder / "local_cloud.log") as (aws, environment):
         cloud = Cloud(environment, packages, aws)
-        sample = ROOT / "data/glove.6B.50d.sample.txt.gz"
-        cloud.run(ROOT / "utils/upload_word_vectors_to_dynamo.py", sample, "word-vectors", "--create-table")
+        for vectors, table in ((SAMPLE, "word-vectors"), (KIM_VECTORS, "kim-vectors")):
+            cloud.run(ROOT / "utils/upload_word_vectors_to_dynamo.py", vectors, table, "--create-table")
         yield cloud
 
 

@@ -22,9 +22,16 @@ import numpy as np
 import pytest
 from botocore import xform_name
 
+import kim_cnn.predict
 from tests.conftest import ROOT, Cloud
+from tests.fakes.dynamodb import FakeDynamoDB
+from tests.serving import handler, post
+from toolkit.vectors.file import load_vectors
 
-DOCS = ("README.md", "docs/deploy.md", "docs/runbook.md", "docs/vectors.md")
+DOCS = (
+    "README.md", "CONTRIBUTING.md", "docs/deploy.md", "docs/models.md", "docs/own-data.md", "docs/page.md",
+    "docs/runbook.md", "docs/training.md", "docs/vectors.md",
+)  # fmt: skip
 PROGRAM = r"(?:python|make|sam|aws|curl|utils/[^\s`]+)"
 RUN = {"generate_vocab.py", "get_most_frequent_words.py", "upload_word_vectors_to_dynamo.py", "word2vec_bin_to_txt.py"}
 WRONG = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "none"}
@@ -137,9 +144,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory, cloud: Cloud) -> Path:
     with gzip.open(ROOT / "data/glove.6B.50d.sample.txt.gz", "rt", encoding="utf-8") as sample:
         vectors = "".join(line for _, line in zip(range(50), sample, strict=False) if line.count(" ") > 1)  # no header
     (folder / "glove.6B.50d.txt").write_text(vectors, encoding="utf-8")
+    for name in ("tickets.vectors.txt", "multichannel.txt", "aquaint+wiki.50d.txt"):
+        (folder / name).write_text(vectors, encoding="utf-8")
     (folder / "vectors.gz").write_bytes(gzip.compress(vectors.encode()))
     binary = b"2 300\n" + b"".join(word + b" " + np.ones(300, "<f4").tobytes() + b"\n" for word in (b"the", b"good"))
     (folder / "GoogleNews-vectors-negative300.bin.gz").write_bytes(gzip.compress(binary))
+    (folder / "aquaint+wiki.txt.gz.ndim=50.bin").write_bytes(binary)
     (folder / "train").mkdir()
     for name in ("reviews.txt.gz", "questions.txt", "train/a.toks", "train/b.toks.gz"):
         content = b"the good , the bad\n"
@@ -147,7 +157,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory, cloud: Cloud) -> Path:
     (folder / "vocabulary.txt").write_text("the\n")
     (folder / "tickets.csv").write_text("text,label\nthe good,up\nthe bad,down\n")
     (folder / "tickets.model").symlink_to(ROOT / "kim_cnn.model")
-    (folder / "tickets.vectors.txt").write_text(vectors, encoding="utf-8")
     (folder / "qa.jsonl").write_text('{"question": "the good ?", "answer": "the bad"}\n')
     (folder / "unigram_freq.csv").write_text("word,count\nthe,2\nof,1\n")
     return folder
@@ -231,3 +240,33 @@ def test_commands_are_found_wherever_they_stand() -> None:
     assert printed(text) == ["make c --d   e", "make a"]
     assert mentioned(text) == ["make b"]
     assert len(PRINTED) > 20
+
+
+def test_the_answer_in_the_readme_has_what_the_model_answers() -> None:
+    """Its numbers are of the model when it was written; its fields, classes and verdict must be today's."""
+    shown = re.search(r"(?ms)^    (\{\n.*?\n)        …\n    \}$", TEXTS["README.md"])
+    assert shown
+    answer = json.loads(shown[1].rstrip().rstrip(",") + "}")
+    vectors = load_vectors(ROOT / "data/kim_cnn.vectors.txt.gz", answer["input"].split())
+    known = FakeDynamoDB(lambda word: {"B": vectors[word].tobytes()} if word in vectors else None)
+    status, now = post(handler(kim_cnn.predict, known), input=answer["input"])
+    assert status == 200
+    assert list(answer) == [name for name in now if not name.startswith("t_")]
+    assert list(answer["probabilities"]) == list(now["probabilities"])
+    assert (answer["label"], answer["prediction"]) == (now["label"], now["prediction"])
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+)
+def test_links_within_the_docs_lead_somewhere(name: str) -> None:
+    page = ROOT / name
+    for target, anchor in re.findall(
+        r"\]\((?!https?:|mailto:)([^)#\s]*)#?([^)\s]*)\)", page.read_text(encoding="utf-8")
+    ):
+        file = (page.parent / target) if target else page
+        assert file.exists(), f"{name}: {target}"
+        if anchor:
+            headings = re.findall(r"(?m)^#+ (.*)$", file.read_text(encoding="utf-8"))
+            slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor in slugs, f"{name}: {target}#{anchor}"

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 import kim_cnn.predict
 from inference import model_file
 from tests.aws_strict import rules
-from tests.conftest import ROOT, Cloud
+from tests.conftest import KIM_VECTORS, ROOT, Cloud
 from tests.serving import KIM, committed
 from tests.stacks import (
     DEPLOY,
@@ -171,7 +171,7 @@ def test_parameters_without_packages_reach_both_functions_and_fail_no_request(
 ) -> None:
     """The packages of this test are not in build/, where a first `up` would look for them."""
     upload = ROOT / "utils/upload_word_vectors_to_dynamo.py"
-    cloud.run(upload, ROOT / "data/glove.6B.50d.sample.txt.gz", "others", "--create-table")
+    cloud.run(upload, KIM_VECTORS, "others", "--create-table")
     wanted = ("Memory=1024", "KimCnnTable=others", "SnapStart=off")
     options = [word for each in wanted for word in ("--parameter", each)]
     url, shown = deployment.urls["KimCnnUrl"], {}
@@ -289,11 +289,11 @@ def handler(event, context):
     client = boto3.client("dynamodb")
     key = {"word": {"S": "good"}}
     tried = {
-        "read": lambda: client.batch_get_item(RequestItems={"word-vectors": {"Keys": [key]}}),
-        "get": lambda: client.get_item(TableName="word-vectors", Key=key),
-        "scan": lambda: client.scan(TableName="word-vectors"),
-        "put": lambda: client.put_item(TableName="word-vectors", Item=key),
-        "delete": lambda: client.delete_item(TableName="word-vectors", Key=key),
+        "read": lambda: client.batch_get_item(RequestItems={"kim-vectors": {"Keys": [key]}}),
+        "get": lambda: client.get_item(TableName="kim-vectors", Key=key),
+        "scan": lambda: client.scan(TableName="kim-vectors"),
+        "put": lambda: client.put_item(TableName="kim-vectors", Item=key),
+        "delete": lambda: client.delete_item(TableName="kim-vectors", Key=key),
         "other": lambda: client.batch_get_item(RequestItems={"other-table": {"Keys": [key]}}),
     }
     outcome = {}
@@ -307,7 +307,7 @@ def handler(event, context):
 """,
         )
     make_table(cloud, "other-table")
-    url = shared.up("--parameter", "KimCnnTable=word-vectors", kim_cnn=probe)["KimCnnUrl"]
+    url = shared.up("--parameter", "KimCnnTable=kim-vectors", kim_cnn=probe)["KimCnnUrl"]
     with cloud.aws.without(rules.read_before_the_permission_has_spread):  # which denies, too
         _, outcome, _ = send(url, SENTENCE)
     shared.rollback()

@@ -16,13 +16,12 @@ import sm_cnn.evaluate
 import sm_cnn.predict
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer, tokenize
-from tests.conftest import ROOT, Cloud
+from tests.conftest import KIM_VECTORS, ROOT, SAMPLE, Cloud
 from tests.sm_cnn.test_dataset import write
 from toolkit.training.metrics import map_mrr
 from toolkit.vectors.file import load_vectors
 
 SETTINGS = Settings()
-SAMPLE = ROOT / "data/glove.6B.50d.sample.txt.gz"
 QUESTIONS = {
     "how are glacier caves formed ?": 1,
     "who wrote the first book about the history of the river ?": 0,
@@ -86,14 +85,14 @@ def test_kim_cnn_predictions_and_accuracy_agree(
     rows = kim_cnn.dataset.read_sst(path)
     model = kim_cnn.predict.load(ROOT / "kim_cnn.model")
     sentences = kim_cnn.dataset.to_sentences(rows, model.config["labels"], tokenize)
-    vectors = load_vectors(SAMPLE, kim_cnn.evaluate.words_of(sentences), model.vector_length)
+    vectors = load_vectors(KIM_VECTORS, kim_cnn.evaluate.words_of(sentences), model.vector_length)
     logits = torch.from_numpy(kim_cnn.evaluate.scores(model, sentences, vectors))
     labels, served = kim_cnn.evaluate.served_probabilities(urls["KimCnnUrl"], rows, SETTINGS)
     assert labels == model.config["labels"]
     np.testing.assert_allclose(served, logits.softmax(1), atol=1e-6)
     assert kim_cnn.evaluate.main(["--data", str(path), "--endpoint", urls["KimCnnUrl"]]) == 0
     assert kim_cnn.evaluate.main(
-        ["--data", str(path), "--model", str(ROOT / "kim_cnn.model"), "--vectors", str(SAMPLE)]
+        ["--data", str(path), "--model", str(ROOT / "kim_cnn.model"), "--vectors", str(KIM_VECTORS)]
     ) == 0  # fmt: skip
     served_accuracy, accuracy = (line for line in capsys.readouterr().out.splitlines() if line.startswith("accuracy "))
     assert served_accuracy == accuracy

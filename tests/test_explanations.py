@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.explanation import without_each
+from inference.fields import BYTES_OF_EXPLAINED_WORD
 from inference.gateway import Handler
 from inference.item_format import encode_vector
 from inference.service import Service
@@ -182,6 +183,19 @@ def test_more_words_to_explain_than_the_bound_are_refused_before_any_is_read(
     assert not table.reads
     assert post(strict, **fields)[0] == 200
     assert post(enough, **fields, explain=True)[0] == 200
+
+
+@pytest.mark.parametrize("predict", [KIM, SM])
+def test_words_to_explain_that_are_longer_than_words_are_are_refused(predict: Any) -> None:
+    """They come back once more than without explain."""
+    ask = handler(predict, FakeDynamoDB(), settings=Settings(max_explained_words=4))
+    shown, long = "a" * 4 * BYTES_OF_EXPLAINED_WORD, "a" * (4 * BYTES_OF_EXPLAINED_WORD - 1)
+    fields = {"input": f"{shown}a"} if predict is KIM else {"sent1": "a", "sent2": shown}
+    complaint = {"error": "the words to explain have 257 bytes; send at most 256, or no explain"}
+    assert post(ask, **fields, explain=True) == (400, complaint)
+    assert post(ask, **fields)[0] == 200
+    fields = {"input": shown} if predict is KIM else {"sent1": "a", "sent2": long}
+    assert post(ask, **fields, explain=True)[0] == 200
 
 
 def test_one_forward_pass_at_a_time_is_in_memory() -> None:

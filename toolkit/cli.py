@@ -9,12 +9,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, NoReturn
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from inference.model_file import ModelFileError
 from inference.settings import SettingsError
 from toolkit.atomic_write import atomic_write
 from toolkit.compression import DamagedFileError, compress, open_decompressed
+
+CONFIGURE = "run `aws configure`, or set AWS_PROFILE"
+WHAT_TO_DO = {  # about errors of AWS that every command may meet
+    NoCredentialsError: f"{CONFIGURE}, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    NoRegionError: f"{CONFIGURE}, or AWS_DEFAULT_REGION",
+}
 
 
 class CommandError(Exception):
@@ -47,7 +53,10 @@ def run(main: Callable[[], int]) -> NoReturn:
         print(f"{name}: {error.filename}: {error.strerror}" if error.filename else f"{name}: {error}", file=sys.stderr)
         code = 1
     except (CommandError, DamagedFileError, ModelFileError, SettingsError, BotoCoreError, ClientError) as error:
-        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+        said = " ".join(str(error).split())
+        if advice := WHAT_TO_DO.get(type(error)):
+            said = f"{said.rstrip('.')}: {advice}"
+        print(f"{name}: {said}", file=sys.stderr)
         code = 1
     sys.exit(code)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from inference.hot_words import HotWords
 from inference.tokenizer import tokenize
 from inference.word_vectors import WordVectors
 from toolkit.cli import CommandError, read_lines
@@ -43,7 +44,7 @@ def _request(line: str) -> Fields:
 
 
 class Reads(NamedTuple):
-    """What requests read: distinct words per request, the share of these that the cache held, and the share of
+    """What requests read: distinct words per request, the share of these that package or cache held, and the share of
     requests that read the table, for one word or more.
     """
 
@@ -67,12 +68,17 @@ class CountingTable:
         return {"Responses": {table: []}}
 
 
-def replay(requests: Sequence[Fields], life: int, cache_size: int) -> Reads:
-    """Return what `requests` read when one container after another answers `life` of them, with a cache of its own."""
+def replay(requests: Sequence[Fields], life: int, cache_size: int, hot: HotWords | None = None) -> Reads:
+    """Return what `requests` read when one container after another answers `life` of them, with a cache of its own.
+
+    Words in `hot` travel in its package.
+    """
     table = CountingTable()
     words = reading = 0
     for start in range(0, len(requests), life):
-        vectors = WordVectors(lambda: table, "words", 1, cache_size, unknown_seconds=math.inf)
+        vectors = WordVectors(
+            lambda: table, "words", hot.length if hot else 1, cache_size, unknown_seconds=math.inf, hot=hot
+        )
         for fields in requests[start : start + life]:
             calls = table.calls
             words += len(vectors.lookup(word for text in fields.values() for word in tokenize(text)))

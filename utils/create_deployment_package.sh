@@ -18,6 +18,11 @@ target's wheels, so any Linux machine will do. Built twice from the same wheels,
   --python VERSION     3.12, 3.13 (default) or 3.14: the Lambda runtime to build for; 3.11 is for a try on a machine
                        that has no other
   --model FILE         model file to serve (default: MODEL.model at the root of the project)
+  --vectors FILE       vector file that is, or will be, in the table: the package gets the vectors of its most frequent
+                       words, which are then not read from the table
+  --hot-words N        how many words; 0 for none (default: as many as take 20 MB, 100,000 of 50 dimensions)
+  --hot-words-from LIST  of the words of this list, one a line
+  --format NAME        float32 (default) or float16, as the vectors were uploaded
   --output FILE        zip to write (default: build/MODEL.zip), with its software bill of materials, MODEL.cdx.json, beside
                        it
   --torch VERSION      PyTorch to package (default: the CPU build of the one in requirements.txt)
@@ -42,11 +47,11 @@ one_of() { # what it is, its value, the values it may have
 
 # The command line: --some-option sets some_option.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-architecture='' runtime=torch arch=x86_64 python=3.13 model='' output='' torch='' torch_index=https://download.pytorch.org/whl/cpu
+architecture='' runtime=torch arch=x86_64 python=3.13 model='' vectors='' hot_words='' hot_words_from='' format=float32 output='' torch='' torch_index=https://download.pytorch.org/whl/cpu
 while (($#)); do
     case $1 in
         -h | --help) usage; exit ;;
-        --runtime | --arch | --python | --model | --output | --torch | --torch-index)
+        --runtime | --arch | --python | --model | --vectors | --hot-words | --hot-words-from | --format | --output | --torch | --torch-index)
             (($# > 1)) || misuse "$1 needs a value"
             option=${1#--}
             printf -v "${option//-/_}" %s "$2"
@@ -61,6 +66,8 @@ one_of model "$architecture" sm_cnn kim_cnn
 one_of runtime "$runtime" torch onnx none
 one_of architecture "$arch" x86_64 arm64
 one_of Python "$python" 3.12 3.13 3.14 3.11
+[[ -n $vectors || -z $hot_words$hot_words_from ]] || misuse "--hot-words needs --vectors"
+[[ $hot_words == *([0-9]) ]] || misuse "$hot_words is no number of hot words"
 [[ $python != 3.11 || $runtime == none ]] ||
     say "warning: only to try here: Lambda's own 3.11 runs on Amazon Linux 2, too old for the wheels"
 model=${model:-$root/$architecture.model}
@@ -88,6 +95,11 @@ if [[ $runtime == onnx && $model != *.onnx ]]; then
     "$builder" "$root/utils/export_onnx.py" "$architecture" "$model" "$package/$architecture.onnx" || exit 1
 else
     cp "$model" "$package/$architecture.${model##*.}"
+fi
+if [[ -n $vectors && $hot_words != 0 ]]; then
+    progress "packing hot words of $vectors"
+    "$builder" "$root/utils/pack_hot_words.py" "$architecture" "$model" "$vectors" "$package/hot_words" --format "$format" \
+        ${hot_words:+--words "$hot_words"} ${hot_words_from:+--wordlist "$hot_words_from"} || exit 1
 fi
 cp "$root/${architecture%_cnn}"_{handler,batch}.py "$root/LICENSE" "$package"
 cp "$root"/inference/*.py "$package/inference"

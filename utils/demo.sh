@@ -17,25 +17,29 @@ post() {
     curl --silent --show-error --fail-with-body --data "$2" "$1" | python -m json.tool
 }
 
-models=(sm_cnn kim_cnn) table=word-vectors
+models=(sm_cnn kim_cnn) table=
+upload() { run python utils/upload_word_vectors_to_dynamo.py "$1" "$2" --create-table; }
 declare -A own=([sm_cnn]=${SM_CNN:-} [kim_cnn]=${KIM_CNN:-})
 if [[ -n ${SM_CNN:-}${KIM_CNN:-} ]]; then
     table=own-vectors models=()
     for model in sm_cnn kim_cnn; do [[ -z ${own[$model]} ]] || models+=("$model"); done
+    upload "${VECTORS:-data/glove.6B.50d.sample.txt.gz}" $table
+else
+    upload data/glove.6B.50d.sample.txt.gz word-vectors
+    upload data/kim_cnn.vectors.txt.gz kim-vectors
 fi
 
-run python utils/upload_word_vectors_to_dynamo.py "${VECTORS:-data/glove.6B.50d.sample.txt.gz}" $table --create-table
 packages=() tables=()
 for model in "${models[@]}"; do
     run utils/create_deployment_package.sh "$model" ${own[$model]:+--model "${own[$model]}"} --runtime none \
         --output "build/local/$model.zip"
     packages+=("--${model/_/-}" "build/local/$model.zip")
-    [[ $table == word-vectors ]] || { [[ $model == sm_cnn ]] && name=SmCnn || name=KimCnn; tables+=(--parameter "${name}Table=$table"); }
+    [[ -z $table ]] || { [[ $model == sm_cnn ]] && name=SmCnn || name=KimCnn; tables+=(--parameter "${name}Table=$table"); }
 done
 run python utils/deploy.py up "${packages[@]}" "${tables[@]}" | tee build/local/urls
 url() { awk -v name="$1" '$1 == name { print $2 }' build/local/urls; }
 
-if [[ $table == word-vectors ]]; then
+if [[ -z $table ]]; then
     post "$(url SmCnnUrl)" \
         '{"sent1": "how are glacier caves formed", "sent2": "the ice facade is approximately 60 m high"}'
     post "$(url KimCnnUrl)" '{"input": "this is a very good movie"}'
@@ -51,7 +55,7 @@ if [[ ${1:-} != --stay ]]; then
     printf '\nThe cloud ends here, and its URLs with it; make serve keeps them until Ctrl-C.\n'
 else
     api=$(awk '$1 ~ /CnnUrl$/ { print $2; exit }' build/local/urls)
-    printf '\nserving until Ctrl-C; try both models at\n'
+    printf '\nserving until Ctrl-C; try it at\n'
     python -u -m http.server --bind 127.0.0.1 --directory demo 0 2>build/local/page.log |
         sed -u -n "s|.*(\(http.*\)) .*|\1?api=${api%/*}|p"
 fi

@@ -11,7 +11,7 @@ keeps its value until it is given another. A change under way is waited for. Reg
 every AWS tool.
 
 Example:
-  python utils/deploy.py up --stack my-models --parameter KimCnnTable=word-vectors
+  python utils/deploy.py up --stack my-models --parameter KimCnnTable=kim-vectors
   python utils/deploy.py up --stack my-models --kim-cnn build/kim_cnn.zip
   python utils/deploy.py rollback --stack my-models
   python utils/deploy.py down --stack my-models

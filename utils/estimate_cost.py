@@ -11,7 +11,8 @@ left out, and the column with it. Durations measured on another machine hold on 
 processors are alike.
 
 The requests of --data (in the forms of `load_test.py`) go in random order to containers that live for --life requests
-each: that gives the cache hit rate, and shares the cost of a start. Prices are without free tiers. What alarms, metrics
+each: that gives the cache hit rate, and shares the cost of a start. The first --hot-words of --vectors are in the
+package; then name durations that were measured with such a package. Prices are without free tiers. What alarms, metrics
 and traces add (AlarmEmail, Metrics and Tracing of template.yaml) stands below the table.
 """
 
@@ -23,14 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from inference import log_line
+from inference.hot_words import HotWords
 from inference.tokenizer import tokenize
 from toolkit import cli
 from toolkit.batch import PART_DOLLARS, PART_ROWS
 from toolkit.cli import CommandError, run
-from toolkit.plot import pyplot, save
+from toolkit.plot import WIDTH, pyplot, readable, save
 from toolkit.prices import (
     DOLLARS_PER_ALARM_METRIC,
     DOLLARS_PER_API_REQUEST,
@@ -46,6 +46,8 @@ from toolkit.prices import (
     HOURS_PER_MONTH,
 )
 from toolkit.traffic import Reads, read_requests, replay
+from toolkit.vectors.file import VectorFile
+from toolkit.vectors.hot_words import choose
 from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT, largest_item, read_units
 
 SERVER_MONTH = DOLLARS_PER_SERVER_HOUR * HOURS_PER_MONTH
@@ -71,15 +73,12 @@ class Way:
         return sum(self.parts.values())
 
 
-def per_request(
-    durations: dict[str, Any], package: str, reads: Reads, life: int, snapstart: bool, cache: bool
-) -> dict[str, float]:
+def per_request(durations: dict[str, Any], package: str, reads: Reads, life: int, snapstart: bool) -> dict[str, float]:
     """Return the dollars of one request, by part; a container's start is shared among its `life` requests."""
     measured, gigabytes = durations["packages"][package], durations["memory_mb"] / 1024
-    hit_rate, reading = (reads.hit_rate, reads.reading) if cache else (0.0, 1.0)
     cached = _billed(measured["cached_seconds"])
     uncached = _billed(measured["uncached_seconds"] + measured["read_wait_seconds"])
-    warm = (1 - reading) * cached + reading * uncached
+    warm = (1 - reads.reading) * cached + reads.reading * uncached
     start = measured["restore_seconds"] if snapstart else measured["start_seconds"]
     units = read_units(largest_item(WORD_BYTES, durations["dim"], "float32"))
     return {
@@ -88,7 +87,7 @@ def per_request(
         "Lambda time, requests": DOLLARS_PER_GB_SECOND * gigabytes * warm,
         "Lambda time, starts": DOLLARS_PER_GB_SECOND * gigabytes * start / life,
         "SnapStart restores": DOLLARS_PER_RESTORED_GB * gigabytes / life if snapstart else 0.0,
-        "DynamoDB reads": DOLLARS_PER_READ_UNIT * units * reads.words * (1 - hit_rate),
+        "DynamoDB reads": DOLLARS_PER_READ_UNIT * units * reads.words * (1 - reads.hit_rate),
         "logs": DOLLARS_PER_LOG_GB * durations["log_bytes"] / 1e9,
         "Step Functions, S3": 0.0,
     }
@@ -159,17 +158,34 @@ def breakdown(ways: Sequence[Way]) -> str:
 
 
 def plot(ways: Sequence[Way], snapshot: float, path: Path) -> None:
-    """Draw dollars a month against requests a month, beside a small server that is always on."""
-    requests = np.logspace(3, 8, 200)
-    figure, axes = pyplot().subplots(figsize=(7.5, 4.2), layout="constrained")
-    for place, way in enumerate(ways):
-        dollars = snapshot * way.snapstart + requests * way.dollars
-        axes.plot(requests, dollars, "-" if way.cache else "--", color=f"C{place // 2}", label=way.name)
-    axes.axhline(SERVER_MONTH, color="black", label="t4g.small, always on")
-    axes.set(xscale="log", yscale="log", xlabel="requests a month", ylabel="dollars a month", ylim=(1e-2, 1e3))
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
-    save(figure, path)
+    """Draw dollars a month against requests a month, with the cache; mark where a server costs as much."""
+    shown = [way for way in ways if way.cache]
+    most = 1.35 * max(SERVER_MONTH / way.dollars for way in shown)
+    top = 1.5 * SERVER_MONTH
+    with readable():
+        figure, axes = pyplot().subplots(figsize=(WIDTH, 4.6), layout="constrained")
+        axes.axhline(SERVER_MONTH, color="black")
+        axes.text(most / 2, SERVER_MONTH, f"a server: ${SERVER_MONTH:.2f}", ha="right", va="top")
+        lines = {
+            (way.snapstart, round(1e6 * way.dollars, 2)): way for way in reversed(shown)
+        }  # one of those that coincide
+        for place, way in enumerate(lines.values()):
+            name, colour = "SnapStart" if way.snapstart else way.name, f"C{place}"
+            fixed = snapshot * way.snapstart
+            end = min(most, (top - fixed) / way.dollars)
+            dollars = fixed + end * way.dollars
+            even = (SERVER_MONTH - fixed) / way.dollars
+            axes.plot([0, end], [fixed, dollars], color=colour)
+            axes.plot(even, SERVER_MONTH, "o", color=colour)
+            label = {"textcoords": "offset points", "color": colour}
+            axes.annotate(name, (end, dollars), (4, 0), va="center", **label)
+            last = even == max((SERVER_MONTH - snapshot * each.snapstart) / each.dollars for each in shown)
+            side: dict[str, Any] = {"ha": "left" if last else "right"}
+            axes.annotate(f"{even / 1e6:.1f}", (even, SERVER_MONTH), (5, -15) if last else (-5, 5), **side, **label)
+        axes.set(xlim=(0, 1.2 * most), ylim=(0, 1.05 * top), xlabel="million requests a month", title="dollars a month")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e6:g}")
+        axes.yaxis.set_major_formatter(lambda value, _: f"${value:,.0f}")
+        save(figure, path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -180,16 +196,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--life", type=int, default=100, metavar="N", help="requests a container serves (default: 100)")
     parser.add_argument("--cache", type=int, default=10_000, metavar="WORDS", help="WORD_CACHE_SIZE (default: 10000)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw cost a month, .svg or .png")
+    parser.add_argument("--hot-words", type=cli.positive, metavar="N", help="words of --vectors in the package")
+    parser.add_argument("--vectors", type=Path, metavar="FILE", help="vector file, most frequent words first")
     options = parser.parse_args(argv)
+    if bool(options.hot_words) != bool(options.vectors):
+        parser.error("--hot-words and --vectors go together")
     if options.life < 1 or options.cache < 0:
         parser.error("--life must be at least 1, and --cache at least 0")
     durations = read_durations(options.durations)
     requests = read_requests(options.data)
     random.Random(0).shuffle(requests)  # noqa: S311
     lives = sorted({1, 10, 100, 1000, options.life})
-    reads = {life: replay(requests, life, options.cache) for life in lives}
+    hot = None
+    if options.vectors:
+        hot = HotWords(*choose(VectorFile(options.vectors), options.hot_words, "float32"), {})
+    reads = {life: replay(requests, life, options.cache, hot) for life in lives}
+    uncached = replay(requests, options.life, 0, hot)
     print(f"{len(requests)} requests of {options.data.name}, {reads[1].words:.1f} distinct words each\n")
-    print("| requests a container serves | words found in its cache | requests that read the table |")
+    print("| requests a container serves | words found at hand | requests that read the table |")
     print("| ---: | ---: | ---: |")
     for life in lives:
         served = f"{life} (of which {len(requests)})" if life > len(requests) else str(life)
@@ -199,7 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             package + (", SnapStart" if snapstart else "") + ("" if cache else ", no cache"),
             snapstart,
             cache,
-            per_request(durations, package, reads[options.life], options.life, snapstart, cache),
+            per_request(durations, package, reads[options.life] if cache else uncached, options.life, snapstart),
         )
         for package in durations["packages"]
         for snapstart in (False, True)

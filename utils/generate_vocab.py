@@ -68,6 +68,8 @@ def main(argv: list[str] | None = None) -> int:
     tokenizer = tokenizer_of(arguments.model) if arguments.model else tokenize
     texts = (text for name in arguments.input for text in read_texts(name, arguments.text_column))
     words = vocabulary(tqdm(texts, "reading", unit=" lines", disable=arguments.quiet or None), tokenizer)
+    if not words:
+        raise CommandError(f"no words in {', '.join(arguments.input)}")
     with cli.open_output(arguments.output) as output:
         output.writelines(f"{word}\n" for word in words)
     print(f"{len(words):,} words", file=sys.stderr)

@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from toolkit import cli
 from toolkit.cli import CommandError, open_output, positive, run
-from toolkit.plot import pyplot, save
+from toolkit.plot import WIDTH, pyplot, readable, save
 from toolkit.traffic import Fields, read_requests
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
@@ -131,25 +131,34 @@ def table(levels: Sequence[dict[str, Any]]) -> str:
 
 
 def plot(levels: Sequence[dict[str, Any]], path: Path, title: str) -> None:
-    """Draw latency against the number of clients, and throughput beside it, into an SVG or PNG file."""
+    """Draw latency against the number of clients, and throughput below it, into an SVG or PNG file."""
     answered = [level for level in levels if "latency" in level]
     clients = [level["concurrency"] for level in answered]
-    figure, (left, right) = pyplot().subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    for name in reversed(QUANTILES):
-        left.plot(clients, [1e3 * level["latency"][name] for level in answered], marker="o", label=name)
-    server = [1e3 * level["server"]["t_overall"]["p50"] for level in answered if "t_overall" in level["server"]]
-    if len(server) == len(clients):
-        left.plot(clients, server, linestyle=":", color="black", label="inside the function, p50")
-    left.set(xscale="log", yscale="log", xlabel="clients at once", ylabel="latency, ms")
-    left.legend(fontsize="small")
-    right.plot(clients, [level["throughput"] for level in answered], marker="o")
-    right.set(xscale="log", xlabel="clients at once", ylabel="requests per second", ylim=0)
-    for axes in (left, right):
-        axes.set_xticks(clients, [str(number) for number in clients])
-        axes.minorticks_off()
-        axes.grid(alpha=0.3)
-    figure.suptitle(title, fontsize="medium")
-    save(figure, path)
+    with readable():
+        figure, (upper, lower) = pyplot().subplots(2, figsize=(WIDTH, 7.5), layout="constrained", height_ratios=(3, 2))
+        lines = {name: [1e3 * level["latency"][name] for level in answered] for name in QUANTILES}
+        server = [1e3 * level["server"]["t_overall"]["p50"] for level in answered if "t_overall" in level["server"]]
+        if len(server) == len(clients):
+            lines["function, p50"] = server
+        for place, (name, values) in enumerate(lines.items()):
+            upper.plot(clients, values, ":" if name not in QUANTILES else "-o", color=f"C{place}")
+            upper.annotate(
+                name,
+                (clients[-1], values[-1]),
+                (8, 7 if place % 2 else -7),
+                textcoords="offset points",
+                color=f"C{place}",
+                va="center",
+            )
+        upper.set(xscale="log", yscale="log", title="latency, ms")
+        upper.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+        lower.plot(clients, [level["throughput"] for level in answered], "-o")
+        lower.set(xscale="log", xlabel="clients at once", title="requests per second", ylim=0)
+        for axes in (upper, lower):
+            axes.set_xticks(clients, [str(number) for number in clients])
+            axes.minorticks_off()
+        figure.suptitle(title, fontsize="medium")
+        save(figure, path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

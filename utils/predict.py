@@ -17,6 +17,7 @@ interrupted run. OUTPUT is written when all answers are there.
 """
 
 import argparse
+import contextlib
 import csv
 import hashlib
 import json
@@ -27,8 +28,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-import kim_cnn.predict
-import sm_cnn.predict
+from architectures import PREDICT
 from inference.model_file import Model, OtherArchitectureError
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
@@ -39,8 +39,6 @@ from toolkit.columns import plain, read_whole_rows
 from toolkit.texts import DEFAULT_COLUMN, is_table
 from toolkit.training.remote import about, post_each, split
 from toolkit.vectors.file import load_vectors
-
-MODELS: dict[str, ModuleType] = {"kim_cnn": kim_cnn.predict, "sm_cnn": sm_cnn.predict}
 
 
 class Request(NamedTuple):
@@ -90,12 +88,12 @@ def requests(texts: Sequence[Sequence[str]], settings: Settings) -> list[Request
     return found
 
 
-def load(path: Path) -> Model:
-    """Read a model file of either architecture."""
-    try:
-        return kim_cnn.predict.load(path)
-    except OtherArchitectureError:
-        return sm_cnn.predict.load(path)
+def load(path: Path) -> tuple[str, Model]:
+    """Read a model file; return its architecture and the model."""
+    for architecture, predict in PREDICT.items():
+        with contextlib.suppress(OtherArchitectureError):
+            return architecture, predict.load(path)
+    raise CommandError(f"{path}: is no model of {' or '.join(PREDICT)}")
 
 
 def computed(
@@ -200,12 +198,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     output, headers = options.output, dict(options.header)
     if output != "-" and Path(output).exists():
         raise CommandError(f"{output}: is there already; remove it, or name another file")
-    model = None if options.url else load(options.model)
-    if model:
-        architecture = "kim_cnn" if "labels" in model.config else "sm_cnn"
+    if options.model:
+        architecture, model = load(options.model)
     else:
-        architecture = str(about(options.url, headers).get("model"))
-    if architecture not in MODELS:
+        architecture, model = str(about(options.url, headers).get("model")), None
+    if architecture not in PREDICT:
         raise CommandError(f"{options.url}: does not say which model it is; give the URL that deploy.py prints")
     rows, places, texts = read(options.input, architecture, options.text_column or [DEFAULT_COLUMN])
     settings = Settings.from_environment()
@@ -219,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         log(f"{done} of {len(rows)} rows are answered already")
     left = sent[len(answers) :]
     coming = (
-        computed(model, MODELS[architecture], options.vectors, left, settings)
+        computed(model, PREDICT[architecture], options.vectors, left, settings)
         if model
         else post_each(options.url, [request.fields for request in left], headers)
     )

@@ -27,7 +27,7 @@ from toolkit import cli
 from toolkit.cli import CommandError
 from toolkit.texts import add_text_column, read_texts
 from toolkit.vectors.file import VectorFile
-from toolkit.vectors.text import write_text
+from toolkit.vectors.text import to_line, write_text
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -125,7 +125,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             corpus, options.method, options.dimensions, options.min_count, options.epochs, options.seed, options.quiet
         )
     with cli.open_output(options.output) as output:
-        write_text(output, len(vectors), options.dimensions, zip(vectors.index_to_key, vectors.vectors, strict=True))
+        lines = map(to_line, vectors.index_to_key, vectors.vectors)
+        write_text(output, len(vectors), options.dimensions, lines)
     print(f"{len(vectors):,} words, {options.dimensions}-dimensional", file=sys.stderr)
     return 0
 

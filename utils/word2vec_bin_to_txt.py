@@ -12,7 +12,7 @@ the other kinds take no more memory the longer they are.
 
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, starmap
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from tqdm import tqdm
 from toolkit import cli
 from toolkit.compression import open_decompressed
 from toolkit.vectors.file import FASTTEXT, PICKLES, VectorFile, VectorFileError
-from toolkit.vectors.text import write_text
+from toolkit.vectors.text import to_line, write_text
 
 
 class Model:
@@ -107,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
         islice(vectors.read(wanted), arguments.limit), total=count, unit=" words", disable=arguments.quiet or None
     )
     with cli.open_output(arguments.output) as output:
-        write_text(output, count, vectors.dim, words)
+        write_text(output, count, vectors.dim, starmap(to_line, words))
     print(f"{count:,} words, {vectors.dim}-dimensional", file=sys.stderr)
     return 0
 

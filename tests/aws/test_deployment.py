@@ -29,7 +29,7 @@ def deploy(cloud: Cloud, command: str, *options: str | Path, check: bool = True)
 
 @pytest.fixture(scope="module")
 def url(cloud: Cloud) -> Iterator[str]:
-    """Where Kim CNN is served, on the table `word-vectors`."""
+    """Where Kim CNN is served, on the table `kim-vectors`."""
     ran = deploy(cloud, "up", "--kim-cnn", cloud.packages["kim_cnn"])
     yield printed(ran.stdout)["KimCnnUrl"]
     deploy(cloud, "down", "--yes")
@@ -97,14 +97,14 @@ def test_a_rollback_asks_nothing_of_the_version_that_was_live_and_leaves_a_stack
             package.writestr("kim_handler.py", handler)
     deploy(cloud, "up", "--kim-cnn", reader, "--parameter", "KimCnnTable=passing")
     tables.delete_table(TableName="passing")
-    ran = deploy(cloud, "up", "--kim-cnn", broken, "--parameter", "KimCnnTable=word-vectors", check=False)
+    ran = deploy(cloud, "up", "--kim-cnn", broken, "--parameter", "KimCnnTable=kim-vectors", check=False)
     assert ran.returncode == 1
     last = ran.stderr.splitlines()[-1]
     assert "KimCnnFirstRequest" in last
     assert "No module named 'a_library_that_was_left_out'" in last
     assert "the previous version keeps serving" in last
     assert status(cloud) == "UPDATE_ROLLBACK_COMPLETE"
-    deploy(cloud, "up", "--kim-cnn", unlike(cloud, tmp_path, 1), "--parameter", "KimCnnTable=word-vectors")
+    deploy(cloud, "up", "--kim-cnn", unlike(cloud, tmp_path, 1), "--parameter", "KimCnnTable=kim-vectors")
     assert output(url) == 1
 
 

@@ -51,7 +51,7 @@ def sent(values: dict[str, str]) -> dict[str, Any]:
     content = template.read()
     filled = template.parameter_values(content, {}, values)
     packages = {m: uri for m, uri in ALL.items() if filled[f"Deploy{template.MODELS[m]}"] == "true"}
-    template.fill(content, packages, filled, {"kim_cnn": {"word-vectors", "table-before"}})
+    template.fill(content, packages, filled, {"kim_cnn": {"kim-vectors", "table-before"}})
     content["Resources"]["FirstRequestFunction"]["Properties"]["Code"] = {"S3Bucket": "packages", "S3Key": "first"}
     return content
 
@@ -145,7 +145,7 @@ def test_every_setting_is_a_parameter_with_its_default() -> None:
     variables = {**variables, **resources["KimCnnFunction"]["Properties"]["Environment"]["Variables"]}
     parameters = {name: value["Ref"] for name, value in variables.items() if isinstance(value, dict)}
     environment = Asked((name, str(content["Parameters"][value]["Default"])) for name, value in parameters.items())
-    assert Settings.from_environment(environment) == Settings()
+    assert Settings.from_environment(environment) == Settings(table="kim-vectors")
     assert environment.asked - parameters.keys() == {"MODEL_PATH"}, "which goes with the package"
 
 

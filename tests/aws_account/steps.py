@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from tests.aws_account import measurements
 from tests.aws_account.story import (
+    KIM_VECTORS,
     LOGITS,
     REQUESTS,
     ROOT,
@@ -80,8 +81,8 @@ def preflight(run: Run) -> None:
 
 @step(essential=True)
 def vectors(run: Run) -> None:
-    """Upload the sample of GloVe directly and read it back, again, and import it through S3."""
-    table, imported = run.journal.note("table", run.table("words")), run.journal.note("table", run.table("imported"))
+    """Upload the vectors of both models directly, read one back, again, and import the other through S3."""
+    table, imported, kim = (run.journal.note("table", run.table(name)) for name in ("words", "imported", "kim"))
     run.journal.note("bucket", run.files)
     region = run.session.region_name
     where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
@@ -92,13 +93,14 @@ def vectors(run: Run) -> None:
     again = run.command(UPLOAD, SAMPLE, table, "--create-table", "--verify", "--quiet", *tag)
     run.check("written" not in again.stdout, f"the second upload writes again: {again.stdout!r}")
     run.check("10,085 words in table" in again.stdout, f"the second upload does not verify: {again.stdout!r}")
+    run.command(UPLOAD, KIM_VECTORS, kim, "--create-table", "--quiet", *tag)
     started = time.monotonic()
-    run.command(UPLOAD, SAMPLE, imported, "--via-s3", run.files, "--verify", "--quiet", *tag)
-    run.fact(f"10,085 words imported through S3 in {time.monotonic() - started:.0f} s")
+    run.command(UPLOAD, KIM_VECTORS, imported, "--via-s3", run.files, "--verify", "--quiet", *tag)
+    run.fact(f"21,674 words imported through S3 in {time.monotonic() - started:.0f} s")
     objects = run.client("s3").list_objects_v2(Bucket=run.files).get("Contents", [])
     run.check(not objects, f"the import leaves {[each['Key'] for each in objects]} in the bucket")
     dynamodb = run.client("dynamodb")
-    for name in (table, imported):
+    for name in (table, imported, kim):
         description = dynamodb.describe_table(TableName=name)["Table"]
         run.check(description["TableStatus"] == "ACTIVE", f"table {name} is {description['TableStatus']}")
         run.check(description.get("DeletionProtectionEnabled", False), f"table {name} may be deleted by mistake")
@@ -110,7 +112,7 @@ def vectors(run: Run) -> None:
 def first(run: Run) -> None:
     """Deploy both models, compare their answers with the checkout's, and try the API's errors and headers."""
     run.journal.note("stack", run.name)
-    run.expected = checkout_logits(run.table("words"))
+    run.expected = checkout_logits({"sm_cnn": run.table("words"), "kim_cnn": run.table("kim")})
     deploy_afresh(run)
     check_errors(run)
     check_cors(run)
@@ -121,8 +123,8 @@ def first(run: Run) -> None:
 
 def deploy_afresh(run: Run) -> None:
     """Deploy both models, where there is no stack, and check their answers."""
-    parameters = [f"SmCnnTable={run.table('words')}", f"KimCnnTable={run.table('words')}", "LogRetention=1"]
-    parameters += [f"AlarmEmail={MAIL}", "Metrics=on", "Tracing=on"]
+    parameters = [f"SmCnnTable={run.table('words')}", f"KimCnnTable={run.table('kim')}", "LogRetention=1"]
+    parameters += [f"AlarmEmail={MAIL}", "Metrics=on", "Tracing=on", "PlatformLogs=on"]
     parameters += lambda_options(run.packages[run.runtime]["kim_cnn"])
     run.deploy("up", *run.package_options(run.runtime), *(f"--parameter={each}" for each in parameters))
     run.check_answers()
@@ -139,19 +141,17 @@ def lambda_options(package: Path) -> list[str]:
     return []
 
 
-def checkout_logits(table: str) -> dict[str, list[Any]]:
-    """Return the logits that this checkout gives the sample requests, by model, with the vectors of the table."""
-    code = f"""
-import json, sm_handler, kim_handler
-handlers = {{"sm_cnn": sm_handler.handler, "kim_cnn": kim_handler.handler}}
-print(json.dumps({{model: handlers[model](fields, None)["body"] for model, fields in {REQUESTS!r}.items()}}))
-"""
-    ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "WORD_VECTORS_TABLE": table},
-        check=True, text=True, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    bodies = json.loads(ran.stdout.splitlines()[-1])
-    return {model: json.loads(body)[LOGITS[model]] for model, body in bodies.items()}
+def checkout_logits(tables: dict[str, str]) -> dict[str, list[Any]]:
+    """Return the logits that this checkout gives the sample requests, by model, with the vectors of its table."""
+    logits = {}
+    for model, table in tables.items():
+        code = f"import {model.replace('cnn', 'handler')} as it; print(it.handler({REQUESTS[model]!r}, None)['body'])"
+        ran = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "WORD_VECTORS_TABLE": table},
+            check=True, text=True, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        logits[model] = json.loads(ran.stdout.splitlines()[-1])[LOGITS[model]]
+    return logits
 
 
 def check_errors(run: Run) -> None:
@@ -465,7 +465,7 @@ def down(run: Run) -> None:
     run.deploy("down", "--yes")
     objects = run.client("s3").list_objects_v2(Bucket=run.files).get("Contents", [])
     run.check(not objects, f"down leaves {[each['Key'] for each in objects]} in the bucket")
-    for name in ("words", "imported"):
+    for name in ("words", "imported", "kim"):
         status = run.client("dynamodb").describe_table(TableName=run.table(name))["Table"]["TableStatus"]
         run.check(status == "ACTIVE", f"after down, table {name} is {status}")
 

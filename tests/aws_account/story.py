@@ -28,6 +28,7 @@ from toolkit.cli import CommandError, log
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "data/glove.6B.50d.sample.txt.gz"
+KIM_VECTORS = ROOT / "data/kim_cnn.vectors.txt.gz"
 PAIR = {"sent1": "how are glacier caves formed", "sent2": "the ice facade is approximately 60 m high"}
 SENTENCE = {"input": "this is a very good movie"}
 REQUESTS = {"sm_cnn": PAIR, "kim_cnn": SENTENCE}

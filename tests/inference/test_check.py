@@ -13,7 +13,7 @@ from inference.model_file import Model
 from inference.service import Predict, Service
 from inference.settings import Settings
 from inference.word_vectors import WordVectors
-from tests.conftest import ROOT
+from tests.conftest import KIM_VECTORS, SAMPLE
 from tests.fakes.dynamodb import FakeDynamoDB
 from tests.serving import KIM, SM, committed, post
 from toolkit.vectors.file import load_vectors
@@ -21,12 +21,12 @@ from toolkit.vectors.file import load_vectors
 both = pytest.mark.parametrize("predict", [KIM, SM], ids=["kim", "sm"])
 
 
-@pytest.fixture(scope="module")
-def glove() -> dict[str, np.ndarray]:
-    """The vectors of the words of both checks."""
-    fields = [committed(predict).check["request"] for predict in (KIM, SM)]  # type: ignore[index]
-    words = {word for each in fields for text in each.values() for word in text.split()}
-    return load_vectors(ROOT / "data/glove.6B.50d.sample.txt.gz", words)
+@pytest.fixture
+def glove(predict: Predict) -> dict[str, np.ndarray]:
+    """The vectors of the words of the model's check."""
+    request = committed(predict).check["request"]  # type: ignore[index]
+    words = {word for text in request.values() for word in text.split()}
+    return load_vectors(KIM_VECTORS if predict is KIM else SAMPLE, words)
 
 
 def checked(predict: Predict, client: Any, model: Model | None = None) -> tuple[int, dict[str, Any]]:

@@ -36,7 +36,7 @@ def test_every_setting_has_a_variable() -> None:
 def test_without_variables_the_defaults_hold() -> None:
     assert Settings.from_environment({}) == Settings()
     assert Settings() == Settings(
-        "word-vectors", None, 10_000, 3600, 60, "*", "INFO", False, 131_072, 128, 256, 2000, 512
+        "word-vectors", None, 10_000, 3600, 60, "*", "INFO", False, 65_536, 128, 256, 2000, 256
     )
     assert Settings.from_environment({"MODEL_PATH": ""}).model_path is None
     assert Settings.from_environment({"WORD_CACHE_SIZE": "0"}).word_cache_size == 0

@@ -9,6 +9,7 @@ import torch
 import sm_cnn.evaluate
 import sm_cnn.train
 from sm_cnn import predict
+from toolkit.cli import CommandError
 from toolkit.vectors.file import read_vectors
 
 TOPICS = "glacier cave paris river engine violin comet bridge".split()
@@ -82,3 +83,18 @@ def test_a_folder_takes_no_files_beside_it(data: Path, option: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         sm_cnn.train.main(["--data", str(data), "--vectors", "v", option, str(data / "test.csv")])
     assert stopped.value.code == 2
+
+
+def test_the_columns_are_named(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    renamed = data / "renamed.csv"
+    renamed.write_text((data / "qa.csv").read_text().replace("question,answer,label", "title,body,good"))
+    columns = ["--question-column", "title", "--answer-column", "body", "--label-column", "good"]
+    model = train(data)
+    expected = model.read_bytes()
+    assert train(data, "--data", str(renamed), *columns, "--test", str(renamed)).read_bytes() == expected
+    arguments = ["--model", str(model), "--data", str(renamed), "--vectors", str(data / "vectors.txt"), "--quiet"]
+    capsys.readouterr()
+    assert sm_cnn.evaluate.main([*arguments, *columns]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("MAP ")
+    with pytest.raises(CommandError, match="no column 'question'"):
+        sm_cnn.evaluate.main(arguments)

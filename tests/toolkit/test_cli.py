@@ -59,6 +59,11 @@ def test_help_shows_the_name_as_typed_and_the_docstring_as_it_is(tmp_path: Path,
         ("raise CommandError('say what\\n  to do')", 1, "command.py: say what to do\n"),
         ("open('/none/file')", 1, "command.py: /none/file: No such file or directory\n"),
         ("raise KeyboardInterrupt", 130, "command.py: interrupted\n"),
+        (
+            "from botocore.exceptions import NoRegionError; raise NoRegionError()",
+            1,
+            "command.py: You must specify a region: run `aws configure`, or set AWS_PROFILE, or AWS_DEFAULT_REGION\n",
+        ),
     ],
 )
 def test_a_failure_is_one_line_and_an_exit_code(tmp_path: Path, body: str, code: int, errors: str) -> None:

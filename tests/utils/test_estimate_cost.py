@@ -35,7 +35,7 @@ def durations(tmp_path: Path) -> Path:
 
 
 def test_the_parts_are_prices_times_what_was_measured() -> None:
-    cost = per_request(DURATIONS, "torch", Reads(10, 0.75, 0.5), life=100, snapstart=False, cache=True)
+    cost = per_request(DURATIONS, "torch", Reads(10, 0.75, 0.5), life=100, snapstart=False)
     assert cost["Lambda time, requests"] == pytest.approx(2 * DOLLARS_PER_GB_SECOND * (0.5 * 0.001 + 0.5 * 0.006))
     assert cost["Lambda time, starts"] == pytest.approx(2 * DOLLARS_PER_GB_SECOND * 1.0 / 100)
     assert cost["DynamoDB reads"] == pytest.approx(2.5 * 0.5 * DOLLARS_PER_READ_UNIT)  # half a unit a word
@@ -44,7 +44,7 @@ def test_the_parts_are_prices_times_what_was_measured() -> None:
 
 
 def test_without_cache_every_word_is_read_and_snapstart_pays_by_the_restore() -> None:
-    cost = per_request(DURATIONS, "torch", Reads(10, 0.75, 0.5), life=100, snapstart=True, cache=False)
+    cost = per_request(DURATIONS, "torch", Reads(10, 0, 1), life=100, snapstart=True)
     assert cost["DynamoDB reads"] == pytest.approx(10 * 0.5 * DOLLARS_PER_READ_UNIT)
     assert cost["Lambda time, requests"] == pytest.approx(2 * DOLLARS_PER_GB_SECOND * 0.006)
     assert cost["Lambda time, starts"] == pytest.approx(2 * DOLLARS_PER_GB_SECOND * 0.1 / 100)
@@ -58,7 +58,7 @@ def test_watching_costs_by_alarm_dashboard_and_metric() -> None:
 
 def test_time_is_billed_in_whole_milliseconds() -> None:
     measured = {**MEASURED, "cached_seconds": 0.0002}
-    cost = per_request({**DURATIONS, "packages": {"torch": measured}}, "torch", Reads(10, 1, 0), 100, False, True)
+    cost = per_request({**DURATIONS, "packages": {"torch": measured}}, "torch", Reads(10, 1, 0), 100, False)
     assert cost["Lambda time, requests"] == pytest.approx(2 * DOLLARS_PER_GB_SECOND * 0.001)
 
 
@@ -73,6 +73,22 @@ def test_prints_a_table_whose_sum_is_the_sum_and_draws(durations: Path, tmp_path
     assert sum(float(cells[part][0]) for part in parts) == pytest.approx(float(cells["sum"][0]), abs=0.05)
     assert cells["10 (of which 2)"] == ["33.3%", "100.0%"]
     assert (tmp_path / "plot.svg").stat().st_size > 1000
+
+
+def test_hot_words_are_not_read(durations: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "text").write_text("a good movie\na bad movie\n")
+    (tmp_path / "vectors").write_text("a 1 1\nmovie 2 2\ngood 3 3\n")
+    arguments = [str(durations), "--data", str(tmp_path / "text"), "--vectors", str(tmp_path / "vectors")]
+    reads = []
+    for number in ("1", "2", "3"):
+        assert main([*arguments, "--hot-words", number]) == 0
+        rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if " | " in line]
+        (row,) = (row for row in rows if row[0].strip("| ") == "DynamoDB reads")
+        reads.append(float(row[2]))  # without cache: two, one and half a word a request, half a unit each
+    assert reads == pytest.approx([1e6 * words * 0.5 * DOLLARS_PER_READ_UNIT for words in (2, 1, 0.5)], abs=0.0051)
+    with pytest.raises(SystemExit):
+        main([*arguments])
+    assert "--hot-words and --vectors go together" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from inference.hot_words import HotWords
+from tests.conftest import KIM_VECTORS, ROOT
 from toolkit.cli import CommandError
 from toolkit.deployment import archive
 from toolkit.deployment.libraries import strip
@@ -42,6 +43,8 @@ def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProce
         (("sm_cnn", "--python", "3.8"), "no Python 3.8"),
         (("sm_cnn", "--output"), "--output needs a value"),
         (("sm_cnn", "--quick"), "unknown option --quick"),
+        (("sm_cnn", "--hot-words", "10"), "--hot-words needs --vectors"),
+        (("sm_cnn", "--hot-words", "few", "--vectors", "v.txt"), "few is no number of hot words"),
     ],
 )
 def test_bad_usage_is_one_line_and_exit_code_2(arguments: tuple[str, ...], message: str) -> None:
@@ -77,6 +80,38 @@ def test_a_thin_package_is_code_and_model_twice_the_same(tmp_path: Path, model: 
     assert result.stdout.splitlines()[0].split() == ["part", "unzipped", "zipped", "of", "the", "limit"]
     bills = [each.with_suffix(".cdx.json") for each in (first, second)]
     assert sorted(tmp_path.iterdir()) == sorted([first, second, *bills])
+
+
+def test_hot_words_travel_in_the_package(tmp_path: Path) -> None:
+    output, unpacked = tmp_path / "p.zip", tmp_path / "unpacked"
+    options = ("--runtime", "none", "--output", output, "--vectors", KIM_VECTORS)
+    words = tmp_path / "words.txt"
+    words.write_text("good\nbad\nmovie\n")
+    for some, most in (((), 20_000_000 // 200), (("--hot-words", "7"), 7), (("--hot-words-from", words), 3)):
+        result = run("kim_cnn", *options, *some)
+        assert result.returncode == 0, result.stderr
+        with zipfile.ZipFile(output) as archive:
+            archive.extractall(unpacked)
+        hot = HotWords.open(unpacked / "hot_words")
+        assert hot and 0 < len(hot.sample(10**6)) <= most
+        assert (hot.length, hot.source["file"]) == (50, KIM_VECTORS.name)
+    assert hot and sorted(hot.find(["good", "bad", "movie", "the"])) == ["bad", "good", "movie"]
+    assert run("kim_cnn", *options, "--hot-words", "0").returncode == 0
+    with zipfile.ZipFile(output) as archive:
+        assert not [name for name in archive.namelist() if name.startswith("hot_words")]
+
+
+def test_other_vectors_than_the_model_s_are_not_packed(tmp_path: Path) -> None:
+    longer = tmp_path / "longer.txt"
+    longer.write_text("good" + " 1" * 60 + "\n")
+    for vectors, message in (
+        (ROOT / "data/glove.6B.50d.sample.txt.gz", "not the vectors that the model was trained with"),
+        (longer, "60-dimensional vectors, but the model was trained on 50"),
+    ):
+        result = run("kim_cnn", "--runtime", "none", "--vectors", vectors, "--output", tmp_path / "p.zip")
+        assert result.returncode == 1
+        assert f"{vectors}: {message}" in result.stderr and result.stderr.count("\n") == 1
+        assert not (tmp_path / "p.zip").exists()
 
 
 def test_wheels_that_can_not_be_had_are_one_line(tmp_path: Path) -> None:

@@ -52,6 +52,13 @@ def test_a_vocabulary_is_read_from_stdin_and_written_to_stdout() -> None:
     assert ran.stdout.decode() == "a\nb\nzürich\n"
 
 
+def test_a_file_without_words_gives_no_vocabulary(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text(" \n")
+    with pytest.raises(CommandError, match=r"no words in .*empty"):
+        generate_vocab.main([str(tmp_path / "empty"), str(tmp_path / "vocabulary")])
+    assert not (tmp_path / "vocabulary").exists()
+
+
 def test_a_vocabulary_is_whole_or_not_there(vector_file: Write, tmp_path: Path) -> None:
     bad = tmp_path / "bad.toks"
     bad.write_bytes(b"fine\n\xff\xfe\n")

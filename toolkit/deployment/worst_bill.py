@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from inference.fields import BYTES_OF_EXPLAINED_WORD
 from toolkit import prices
 from toolkit.deployment.template import MODELS, deployed_models
 from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT
@@ -12,9 +13,10 @@ TIMEOUT = 29  # seconds of a request at most, as in template.yaml
 # docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html: a body has 10 MB at most. It is billed even
 # if it is refused, in parts of 512 KB (aws.amazon.com/api-gateway/pricing).
 PARTS_OF_LARGEST_BODY = 20
-# The texts come back, and may again as unknown words; 128 texts have some 350 bytes of numbers and names each.
-ANSWERS_PER_BODY = 2
-ANSWER_BYTES_BESIDES = 50_000
+# The texts come back, and may again as unknown words in lower case, of which İ has three bytes for its two.
+ANSWERS_PER_BODY = 1 + 1.5
+ANSWER_BYTES_OF_TEXT = 350  # of numbers and names
+ANSWER_BYTES_OF_EXPLAINED_WORD = BYTES_OF_EXPLAINED_WORD + 30  # the word once more, and its number
 LOG_BYTES = 2000  # of a request, in both logs
 UNITS_OF_A_READ = 0.5  # an item of up to 4 KB
 
@@ -30,7 +32,11 @@ class Request(NamedTuple):
 
 def largest_request(values: Mapping[str, str]) -> Request:
     """Return what the parameters `values` of a stack let a request take."""
-    answer = ANSWERS_PER_BODY * int(values["MaxBodyBytes"]) + ANSWER_BYTES_BESIDES
+    answer = (
+        ANSWERS_PER_BODY * int(values["MaxBodyBytes"])
+        + ANSWER_BYTES_OF_TEXT * int(values["MaxSentences"])
+        + ANSWER_BYTES_OF_EXPLAINED_WORD * int(values["MaxExplainedWords"])
+    )
     return Request(int(values["MaxDistinctWords"]), TIMEOUT, answer, LOG_BYTES)
 
 

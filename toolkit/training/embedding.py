@@ -1,6 +1,7 @@
 """Word vectors in training: given ones, trained ones or both, and the trained ones written to a file."""
 
 import itertools
+import tempfile
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from toolkit.cli import open_output
 from toolkit.vectors.file import Record, VectorFile, load_vectors
-from toolkit.vectors.text import to_text
+from toolkit.vectors.text import to_line, to_text, write_text
 
 UNKNOWN = 0  # the index of every unknown word and of the padding
 RANDOM_BOUND = 0.25  # words without a vector begin uniform in ± this, as in Kim's code
@@ -114,11 +115,19 @@ def export_vectors(path: Path, vectors: Mapping[str, np.ndarray], channels: int,
     A word that training did not see keeps its vector, in each of the channels. Of several sources all but the first
     are held in memory.
     """
-    count = len(vectors) + sum(1 for _ in _other_lines(vectors, channels, sources))
-    with open_output(path) as lines:
-        lines.write(f"{count} {len(next(iter(vectors.values())))}\n")
-        lines.writelines(f"{word} {to_text(vector)}\n" for word, vector in vectors.items())
-        lines.writelines(_other_lines(vectors, channels, sources))
+    dim = len(next(iter(vectors.values())))
+    trained = itertools.starmap(to_line, vectors.items())
+    with (
+        open_output(path) as output,
+        tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=path.parent) as lines,
+    ):
+        # The header counts the lines, which are made once only: reading the sources takes longer than copying.
+        count = 0
+        for line in itertools.chain(trained, _other_lines(vectors, channels, sources)):
+            lines.write(line)
+            count += 1
+        lines.seek(0)
+        write_text(output, count, dim, lines)
 
 
 def _other_lines(trained: Container[str], channels: int, sources: Sequence[Path]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Labelled text: rows of a text and its label, checked, and split into what is trained on and what is measured with."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -75,15 +75,24 @@ def read_data(
     new = unseen(dev_rows, train)
     if not new:
         raise CommandError(f"{dev or name}: every text of the dev set is trained on as well: nothing to measure with")
-    log(f"{len(train)} rows to train on, {len(new)} of dev, {len(test_rows)} of test, {len(labels)} classes")
-    if len(new) < len(dev_rows):
-        log(f"note: left out {len(dev_rows) - len(new)} rows of dev whose text is trained on as well")
-    if repeated := len(test_rows) - len(unseen(test_rows, train)):
-        log(f"note: {repeated} rows of test have a text that is trained on as well")
+    log(f"{len(labels)} classes")
+    log_counts("rows", train, dev_rows, new, test_rows, unseen(test_rows, train))
     counts = Counter(row.label for row in train)
     for label in sorted(set(labels) - {row.label for row in new}):
         log(f"note: {label!r} has {counts[label]} rows to train on and none of dev: its figures will say little")
     return Data(train, new, test_rows, labels)
+
+
+def log_counts(items: str, train: Sized, dev: Sized, new_dev: Sized, test: Sized, new_test: Sized) -> None:
+    """Say how many `items`, such as "rows", there are, and how many of dev and test are trained on as well.
+
+    `new_dev` and `new_test` are those that are not; the others of dev are left out.
+    """
+    log(f"{len(train)} {items} to train on, {len(new_dev)} of dev, {len(test)} of test")
+    if len(new_dev) < len(dev):
+        log(f"note: left out {len(dev) - len(new_dev)} {items} of dev that are trained on as well")
+    if len(new_test) < len(test):
+        log(f"note: {len(test) - len(new_test)} {items} of test are trained on as well")
 
 
 def check_labels(rows: Iterable[Row], labels: Sequence[str]) -> None:

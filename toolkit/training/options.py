@@ -20,6 +20,17 @@ def add_columns(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--label-column", default="label", metavar="NAME", help="(default: label)")
 
 
+def add_pair_columns(parser: argparse._ActionsContainer) -> None:
+    """Add the options that name the columns of questions with answers."""
+    for name in ("question", "answer", "label"):
+        parser.add_argument(f"--{name}-column", default=name, metavar="NAME", help=f"(default: {name})")
+
+
+def pair_columns(options: argparse.Namespace) -> tuple[str, str, str]:
+    """Return the columns of question, answer and label that `options` name."""
+    return options.question_column, options.answer_column, options.label_column
+
+
 def evaluation_parser(description: str | None, data: str) -> argparse.ArgumentParser:
     """Return the parser of an evaluation. `data`: what --data is."""
     parser = cli.parser(description)

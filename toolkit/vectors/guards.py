@@ -6,7 +6,7 @@ from typing import Any
 
 from toolkit.cli import CommandError
 
-READ_UNITS = 5000  # a second: 10,000 words, where 40 requests a second of 18 words want 720; at most $2.25 an hour
+READ_UNITS = 2500  # a second: 5,000 words, where 20 requests a second of 18 words want 360; at most $1.13 an hour
 
 
 @dataclass(frozen=True)

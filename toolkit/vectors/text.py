@@ -6,10 +6,15 @@ from typing import IO
 import numpy as np
 
 
-def write_text(output: IO[str], count: int, dim: int, words: Iterable[tuple[str, np.ndarray]]) -> None:
-    """Write `count` words with their float32 vectors (dim,)."""
+def write_text(output: IO[str], count: int, dim: int, lines: Iterable[str]) -> None:
+    """Write the header, then the `lines` of `count` words, each as `to_line` makes it."""
     output.write(f"{count} {dim}\n")
-    output.writelines(f"{word} {to_text(vector)}\n" for word, vector in words)
+    output.writelines(lines)
+
+
+def to_line(word: str, vector: np.ndarray) -> str:
+    """Return the line of a word with its float32 vector (dim,)."""
+    return f"{word} {to_text(vector)}\n"
 
 
 def to_text(vector: np.ndarray) -> str:
