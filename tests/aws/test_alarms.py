@@ -50,9 +50,9 @@ def of(*models: str, metrics: bool = False, leaving: str = "") -> set[str]:
     [
         ({}, set()),
         ({"Metrics": "on"}, set()),
-        (TOLD, of("SmCnn", "KimCnn", leaving="KimCnnReadThrottles")),  # the table is the same
-        ({"AlarmTopic": "arn:aws:sns:us-east-1:1:t"}, of("SmCnn", "KimCnn", leaving="KimCnnReadThrottles")),
-        ({**TOLD, "KimCnnTable": "other"}, of("SmCnn", "KimCnn")),
+        (TOLD, of("SmCnn", "KimCnn")),
+        ({"AlarmTopic": "arn:aws:sns:us-east-1:1:t"}, of("SmCnn", "KimCnn")),
+        ({**TOLD, "KimCnnTable": "word-vectors"}, of("SmCnn", "KimCnn", leaving="KimCnnReadThrottles")),  # one table
         ({**TOLD, "DeploySmCnn": "false", "Metrics": "on"}, of("KimCnn", metrics=True)),
         ({**TOLD, "DeploySmCnn": "false", "Concurrency": "0"}, of("KimCnn", leaving="KimCnnNearBound")),
         ({"Canary": "Canary10Percent5Minutes"}, {"ServerErrors", "SmCnnErrors", "KimCnnErrors"}),
