@@ -15,14 +15,13 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, Cloud
+from tests.conftest import KIM_VECTORS, ROOT, Cloud
 from tests.faults.conftest import FULL
 from tests.faults.proxy import Exchange, Fault, throttled
 from tests.stacks import DEPLOY
 from toolkit.deployment.template import MODELS
 
 BATCH, STACK = ROOT / "utils/batch.py", "batches"
-VECTORS = ROOT / "data/glove.6B.50d.sample.txt.gz"
 ROWS = 20_000 if FULL else 800
 PART = ROWS // 4
 WORDS = "a very good bad movie plot river is not about caves ice the slow unheardof".split()
@@ -66,7 +65,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 def assert_offline(source: Path, output: Path, tmp_path: Path) -> None:
     """Compare with what utils/predict.py computes with model file and vectors, as evaluation does."""
     expected = tmp_path / "expected.csv"
-    here = ["--model", ROOT / "kim_cnn.model", "--vectors", VECTORS, "--quiet"]
+    here = ["--model", ROOT / "kim_cnn.model", "--vectors", KIM_VECTORS, "--quiet"]
     predict = [sys.executable, ROOT / "utils/predict.py", source, expected, *here]
     subprocess.run([str(part) for part in predict], check=True)
     found, wanted = rows_of(output), rows_of(expected)
@@ -236,10 +235,10 @@ def handler(event, context):
         "other model": lambda: s3.get_object(Key="sm_cnn/x/parts/000000.jsonl.gz", **where),
         "buckets": lambda: s3.list_buckets(),
         "table": lambda: dynamodb.batch_get_item(
-            RequestItems={"word-vectors": {"Keys": [{"word": {"S": "good"}}]}}),
+            RequestItems={"kim-vectors": {"Keys": [{"word": {"S": "good"}}]}}),
         "other table": lambda: dynamodb.batch_get_item(RequestItems={"other": {"Keys": [{"word": {"S": "good"}}]}}),
-        "write": lambda: dynamodb.put_item(TableName="word-vectors", Item={"word": {"S": "good"}}),
-        "scan": lambda: dynamodb.scan(TableName="word-vectors"),
+        "write": lambda: dynamodb.put_item(TableName="kim-vectors", Item={"word": {"S": "good"}}),
+        "scan": lambda: dynamodb.scan(TableName="kim-vectors"),
     }
     outcome = {}
     for name, call in tried.items():

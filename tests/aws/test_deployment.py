@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from tests.aws_strict import rules
 from tests.aws_strict.call import Call, History, error
 from tests.conftest import Cloud
-from tests.stacks import DEPLOY, SENTENCE, call, make_table, printed, versions
+from tests.stacks import DEPLOY, SENTENCE, call, make_table, printed, send, versions
 from toolkit.deployment import template
 
 STACK = "strict"
@@ -42,7 +42,7 @@ def status(cloud: Cloud) -> str:
 
 
 def output(url: str) -> Any:
-    return call(url, SENTENCE)[1]["output"]
+    return send(url, SENTENCE)[1]["output"]  # of handlers that are not ours, too
 
 
 def unlike(cloud: Cloud, folder: Path, number: int) -> Path:
@@ -231,7 +231,7 @@ def test_a_first_deployment_that_fails_says_why_the_next_starts_afresh_and_down_
     assert "nothing was left running" in ran.stderr.splitlines()[-1]
     outputs = printed(cloud.run(DEPLOY, "up", *names, *package).stdout)
     assert set(outputs) == {"KimCnnUrl", "SnapStart"}
-    assert call(outputs["KimCnnUrl"], SENTENCE)[0] == 200
+    assert send(outputs["KimCnnUrl"], SENTENCE)[0] == 200
     tables = cloud.client("dynamodb").list_tables()["TableNames"]
     refused = cloud.run(DEPLOY, "down", *names, check=False)
     assert refused.returncode == 1
