@@ -31,7 +31,12 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     yield page
     context.close()
     # What some tests are about is logged too: what CORS or the page's policy stopped.
-    stopped = ("blocked by CORS policy", "'TrustedHTML'", 'Security Policy directive: "connect-src')
+    stopped = (
+        "blocked by CORS policy",
+        "'TrustedHTML'",
+        'Security Policy directive: "connect-src',
+        "Refused to connect because it violates",
+    )
     assert [line for line in wrong if not any(reason in line for reason in stopped)] == []
 
 

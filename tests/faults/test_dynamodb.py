@@ -127,7 +127,7 @@ def test_without_credentials_the_caller_gets_a_500_and_the_log_says_so(
         without.delenv("AWS_ACCESS_KEY_ID")
         without.delenv("AWS_SECRET_ACCESS_KEY")
         answer = asking(handlers())
-    assert answer(PAIR)[0] == 500
+        assert answer(PAIR)[0] == 500
     assert [record.exc_info for record in caplog.records] == [None]
     assert "Unable to locate credentials" in caplog.text
 

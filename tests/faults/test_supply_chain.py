@@ -76,6 +76,7 @@ def test_the_package_holds_what_a_request_needs_and_nothing_else(model: str, clo
     expected = {
         "LICENSE",
         f"{model.removesuffix('_cnn')}_handler.py",
+        f"{model.removesuffix('_cnn')}_batch.py",
         f"{model}.model",
         f"{model}/__init__.py",
         f"{model}/model.py",

@@ -8,6 +8,7 @@ Run as `python -m toolkit.deployment.ministack_fixes`; toolkit/deployment/local_
 import asyncio
 import contextvars
 import importlib.metadata
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -117,6 +118,18 @@ def fix_monitoring() -> None:
         }
 
 
+def fix_permissions() -> None:
+    """Ask for permission to read and write a table's tags on that table; MiniStack asks for all of them."""
+    from ministack.core import iam_actions
+
+    find = iam_actions.dynamodb_resource_arns
+
+    def find_tagged(body: bytes, *where: str) -> list[str]:
+        return find(body, *where) or [arn for name, arn in json.loads(body or b"{}").items() if name == "ResourceArn"]
+
+    iam_actions.dynamodb_resource_arns = find_tagged
+
+
 def fix_deletion() -> None:
     """Answer DeleteStack when the stack is gone, not at once as AWS does: SAM CLI would look again after 30 s only."""
     from ministack.services import cloudformation
@@ -137,7 +150,7 @@ def fix_deletion() -> None:
 def main() -> None:
     """Run the emulator in this process."""
     check_version(importlib.metadata.version("ministack"))
-    for fix in (fix_api, fix_conditions, fix_changes, fix_transform, fix_monitoring, fix_deletion):
+    for fix in (fix_api, fix_conditions, fix_changes, fix_transform, fix_monitoring, fix_permissions, fix_deletion):
         fix()
     from ministack.app import main as run
 
