@@ -39,7 +39,7 @@ _Loader.add_multi_constructor("!", _function)
 
 def parse(text: str) -> dict[str, Any]:
     """Return a template in YAML, with the short forms of CloudFormation's functions (`!Ref`) as it has them in JSON."""
-    template: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
+    template: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506  # nosec B506: a SafeLoader
     return template
 
 
