@@ -211,7 +211,7 @@ def test_the_page_that_an_account_forbids_leaves_the_urls(cloud: Cloud, url: str
     assert ran.returncode == 1
     assert printed(ran.stdout)["KimCnnUrl"] == url
     assert "the API is there, the page is not" in ran.stderr.splitlines()[-1]
-    assert call(url, SENTENCE)[0] == 200
+    assert send(url, SENTENCE)[0] == 200
 
 
 def test_a_first_deployment_that_fails_says_why_the_next_starts_afresh_and_down_leaves_only_the_tables(
