@@ -113,7 +113,7 @@ def test_killed_at_any_time_the_same_command_does_what_is_missing(
     source, output = reviews(tmp_path / "in.csv", 2), tmp_path / "out.csv"
     drawn = random.Random(3)
     given = ["--model", "kim_cnn", "--yes", "--keep", "--part-rows", str(PART)]
-    for _ in range(3 if FULL else 2):
+    for _ in range(3 if FULL else 1):
         before = keys(cloud, stack, "/results/")
         process = subprocess.Popen([sys.executable, *command("run", source, output, *given)], env=cloud.environment)
         time.sleep(drawn.uniform(1, 12))
