@@ -117,6 +117,8 @@ class WordVectors:
         reading = reading or Reading()
         reading.hot, reading.cached = len(hot), len(found) - len(hot) - len(missing)
         if missing:
+            if time.monotonic() >= deadline:  # to connect, the first time, takes some of it
+                raise VectorsUnavailableError(f"table {self.table}, {len(missing)} words to read: no time left")
             found.update(self._table().read(missing, deadline, reading))
         if missing and self.cache_size:
             with self._lock:
