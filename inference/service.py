@@ -13,7 +13,7 @@ import numpy as np
 from inference import gateway, model_file, snapstart
 from inference.check import with_check
 from inference.fields import Request, distinct_words
-from inference.hot_words import HotWords
+from inference.hot_words import FOLDER, HotWords
 from inference.model_file import Batch, Model
 from inference.settings import Settings
 from inference.tokenizer import Tokenizer
@@ -93,7 +93,7 @@ class Service:
             settings.word_cache_size,
             settings.known_word_seconds,
             settings.unknown_word_seconds,
-            HotWords.open(ROOT / "hot_words"),
+            HotWords.open(ROOT / FOLDER),
         )
         return cls(predict, model, vectors, settings, time.perf_counter() - started, digest)
 

@@ -88,6 +88,11 @@ def name_and_value(text: str) -> tuple[str, str]:
     return name, value
 
 
+def add_pairs(options: argparse._ActionsContainer, name: str, what: str) -> None:
+    """Add an option that takes NAME=VALUE and may be repeated; `what` they are is its help."""
+    options.add_argument(name, type=name_and_value, action="append", default=[], metavar="NAME=VALUE", help=what)
+
+
 def agreed(question: str) -> bool:
     """Return whether the user says yes; raise CommandError where there is no terminal to ask on."""
     if not sys.stdin.isatty():

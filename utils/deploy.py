@@ -232,22 +232,8 @@ def _parse() -> argparse.Namespace:
             metavar="ZIP",
             help=f"package to deploy as {model} (without it, {model} stays as deployed; at first, build/{model}.zip)",
         )
-    create.add_argument(
-        "--parameter",
-        type=cli.name_and_value,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="of template.yaml",
-    )
-    create.add_argument(
-        "--tag",
-        type=cli.name_and_value,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="of the stack and all in it",
-    )
+    cli.add_pairs(create, "--parameter", "of template.yaml")
+    cli.add_pairs(create, "--tag", "of the stack and all in it")
     create.add_argument("--renew", action="store_true", help="publish new versions even when nothing has changed")
     create.add_argument("--page", action="store_true", help="put the demo page in a bucket that anyone may read")
     remove.add_argument("--yes", action="store_true", help="do not ask")

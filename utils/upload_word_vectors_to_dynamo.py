@@ -66,9 +66,7 @@ def parser() -> argparse.ArgumentParser:
         "--point-in-time-recovery", action="store_true", help="let it be restored as it was, for a charge per GB"
     )
     made.add_argument("--kms-key", type=_key, metavar="KEY", help="ID or ARN of your key to encrypt it with")
-    made.add_argument(
-        "--tag", type=cli.name_and_value, action="append", default=[], metavar="NAME=VALUE", help="may be repeated"
-    )
+    cli.add_pairs(made, "--tag", "may be repeated")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
 

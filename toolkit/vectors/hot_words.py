@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from inference.hot_words import SOURCE, VECTORS, WORDS
-from inference.item_format import can_be_key, encode_vector
+from inference.item_format import encode_vector
 from toolkit.vectors.file import VectorFile, VectorFileError
 
 BYTES = 20_000_000  # of vectors: 100,000 words of 50 dimensions in float32, which fits every package
@@ -37,7 +37,7 @@ def choose(
         if len(record.word) > LONGEST or record.word in vectors or record.word.endswith(b"\0"):
             continue
         word = file.word(record)
-        if (wanted is None or word in wanted) and can_be_key(word):
+        if wanted is None or word in wanted:
             try:
                 vectors[record.word] = encode_vector(file.vector(record), format)["B"]
             except ValueError as error:
