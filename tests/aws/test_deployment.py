@@ -110,7 +110,8 @@ def test_a_rollback_asks_nothing_of_the_version_that_was_live_and_leaves_a_stack
 
 def test_rollback_goes_back_at_once_and_up_goes_forward(cloud: Cloud, url: str, tmp_path: Path) -> None:
     before, newer = output(url), unlike(cloud, tmp_path, 4)
-    deploy(cloud, "up", "--kim-cnn", newer)
+    first = deploy(cloud, "up", "--kim-cnn", newer)
+    assert first.stderr.count("update complete: KimCnnFunction\n") == 1
     assert output(url) == 4
     for _ in range(2):  # twice is harmless
         ran = deploy(cloud, "rollback")

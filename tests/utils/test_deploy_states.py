@@ -215,6 +215,8 @@ def test_each_resource_is_named_once_when_its_change_has_ended(capsys: pytest.Ca
         resource, status = line.split()
         event = {"EventId": str(number), "LogicalResourceId": resource, "ResourceStatus": status}
         newest_first.insert(0, event)
-        if number % 2:
+        assert not changes.any
+        if number in (0, 3):
             changes.log_new()
+    assert changes.any
     assert capsys.readouterr().err.splitlines() == ["create complete: Api", "create failed: Role"]

@@ -129,6 +129,7 @@ class Changes:
         """Begin after the newest event of the stack called `name`, which need not be there yet."""
         self.client, self.name = client, name
         self.seen = newest_event(client, name)
+        self.any = False  # has a resource changed
 
     def log_new(self) -> None:
         """Log a line for each resource whose change has ended since the last call."""
@@ -138,6 +139,7 @@ class Changes:
             resource, status = event["LogicalResourceId"], event["ResourceStatus"]
             if resource != self.name and status.endswith(("_COMPLETE", "_FAILED")):
                 log(f"{status.replace('_', ' ').lower()}: {resource}")
+                self.any = True
 
 
 def first_failure(newest_first: Iterator[dict[str, Any]], seen: str | None) -> str | None:

@@ -88,6 +88,8 @@ def update(
         # Another change was under way, which CloudFormation did not show yet; it has ended.
         done = sam.deploy(content, values, tags, changes.log_new)
         changed = deployed.find(client, sam.stack)
+    if done and not changes.any:
+        log(f"{sam.stack}: nothing to change")
     if changed and changed.status == "UPDATE_ROLLBACK_FAILED":
         changed = deployed.continue_rollback(client, sam.stack)
     kept = deployed.functions(client, sam.stack) if done or stack else {}  # a first deployment leaves none
