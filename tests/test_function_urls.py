@@ -2,6 +2,7 @@
 
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ STACK = "without-api"
 @pytest.fixture(scope="module")
 def urls(cloud: Cloud) -> Iterator[dict[str, str]]:
     """Where both models are served, each at a URL of its own."""
-    packages = ["--sm-cnn", cloud.packages["sm_cnn"], "--kim-cnn", cloud.packages["kim_cnn"]]
+    packages: list[str | Path] = ["--sm-cnn", cloud.packages["sm_cnn"], "--kim-cnn", cloud.packages["kim_cnn"]]
     ran = cloud.run(DEPLOY, "up", "--stack", STACK, *packages, "--parameter", "Front=function-url")
     assert "anyone may call (Auth=none)" in ran.stderr
     yield printed(ran.stdout)

@@ -723,7 +723,7 @@ def test_each_model_is_asked_at_the_function_url_where_it_says_it_is(page: Page)
         if route.request.method == "GET":
             reply(route, 200, {**ABOUT[model], "samples": []})
             return
-        fields = {name: value for name, value in route.request.post_data_json.items() if name != "explain"}
+        fields: dict[str, Any] = route.request.post_data_json or {}
         asked.append((route.request.url, fields))
         reply(route, 200, sentiment(fields) if model == "kim_cnn" else relevance(fields))
 
