@@ -4,7 +4,10 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+SECONDS = 30  # a busy machine is slow, and a test that fails has time
+expect.set_options(timeout=1000 * SECONDS)
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -23,7 +26,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A tab of its own, of the size and settings given as parameter; whatever goes wrong in it fails the test."""
     context = browser.new_context(**getattr(request, "param", {}))
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(1000 * SECONDS)
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
