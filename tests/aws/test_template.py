@@ -164,6 +164,23 @@ def test_the_tables_of_the_versions_before_stay_readable() -> None:
     ]
 
 
+def test_a_loop_is_unrolled_into_what_it_repeats() -> None:
+    """As docs.aws.amazon.com has it: the variable is replaced in names and in the texts of Fn::Sub, nowhere else."""
+    body = {
+        "${Model}Errors": {
+            "Condition": {"Fn::Sub": "Has${Model}"},
+            "Properties": {"Of": [{"Ref": {"Fn::Sub": "${Model}Function"}}], "Plain": "${Model}", "Number": 1},
+        },
+        "${Model}Canary": {"Name": {"Fn::Sub": "${AWS::StackName}-${Model}"}},
+    }
+    section = {"Api": {"Type": "T"}, "Fn::ForEach::Models": ["Model", ["A", "B"], body]}
+    unrolled = template.unrolled(section)
+    assert list(unrolled) == ["Api", "AErrors", "ACanary", "BErrors", "BCanary"]
+    properties = {"Of": [{"Ref": "BFunction"}], "Plain": "${Model}", "Number": 1}
+    assert unrolled["BErrors"] == {"Condition": "HasB", "Properties": properties}
+    assert unrolled["ACanary"] == {"Name": {"Fn::Sub": "${AWS::StackName}-A"}}
+
+
 class Asked(dict[str, str]):
     """An environment that remembers which variables were asked for."""
 
