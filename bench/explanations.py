@@ -3,9 +3,9 @@
     python bench/explanations.py
 
 SERVERLESS_INFERENCE_DATA names the folder of the data sets; the texts are their dev sets with at least four words, the
-models the project's own. For SM-CNN the class of a pair is whether its probability is over a half, and the words are
-those of both. The most influential words are those that raised the probability of the class most. Random words are
-drawn ten times.
+models the project's own, with their vectors. For SM-CNN the class of a pair is whether its probability is over a half,
+and the words are those of both. The most influential words are those that raised the probability of the class most.
+Random words are drawn ten times.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,8 @@ from toolkit.vectors.file import load_vectors
 REMOVED = 3  # words
 DRAWS = 10
 MAX_WORDS = 256
-VECTORS = "vectors/glove.6B.50d.subset.bin.gz"
+KIM_VECTORS = workload.ROOT / "data/kim_cnn.vectors.txt.gz"
+SM_VECTORS = "vectors/glove.6B.50d.subset.bin.gz"
 
 Vectors = Mapping[str, np.ndarray | None]
 
@@ -99,7 +100,7 @@ def main() -> int:
     model = workload.committed(kim_cnn.predict)
     tokenizer = Tokenizer.from_config(model.config, MAX_WORDS)
     texts = to_sentences(read_sst(folder / "sst/stsa.fine.dev.tsv"), model.config["labels"], tokenizer)
-    vectors = load_vectors(folder / VECTORS, words_of_sentences(texts), model.vector_length)
+    vectors = load_vectors(KIM_VECTORS, words_of_sentences(texts), model.vector_length)
     sentences = [each.words for each in texts if len(each.words) > REMOVED]
     cases = list(kim_cases(model, sentences, vectors))
     rows.append(("Kim CNN, SST-1", len(cases), *measure(kim_cnn.predict, model, cases, vectors)))
@@ -108,7 +109,7 @@ def main() -> int:
     tokenizer = Tokenizer.from_config(model.config, MAX_WORDS)
     for name, split in (("TrecQA", "trecqa/raw-dev"), ("WikiQA", "wikiqa/dev")):
         questions = cut(read_questions(folder / split, tokenizer), tokenizer)
-        vectors = load_vectors(folder / VECTORS, words_of(questions), model.vector_length)
+        vectors = load_vectors(folder / SM_VECTORS, words_of(questions), model.vector_length)
         pairs = [(each.words, answer) for each in questions for answer in each.answers]
         cases = list(sm_cases(model, [pair for pair in pairs if len(pair[0]) + len(pair[1]) > REMOVED], vectors))
         for label, kind in ((1, "relevant"), (0, "not relevant")):

@@ -20,13 +20,15 @@ from stub_server import stub_server
 import sm_cnn.predict
 from inference.dynamodb import read_client
 from inference.word_vectors import WordVectors
-from toolkit.plot import pyplot, save
+from toolkit.plot import WIDTH, pyplot, readable, save
 from toolkit.traffic import replay
 
 ROUNDS, TABLE = 40, "50-float32"
 LENGTHS = (1, 4, 16, 64, 128, 256)
 CANDIDATES = (1, 2, 4, 8, 16, 32, 64, 128)
 CACHED = (100, 1_000, 10_000, 100_000)
+OFFSET: dict[str, Any] = {"textcoords": "offset points"}
+Panels = dict[str, tuple[Sequence[int], dict[str, list[float]]]]  # axis ─► its values, and ms of each line
 
 
 def text(count: int, seed: int = 0) -> str:
@@ -58,6 +60,27 @@ def hit_rate_and_memory(size: int) -> tuple[float, float]:
     return replay(requests, len(requests), size).hit_rate, megabytes
 
 
+def draw(panels: Panels, caches: Sequence[tuple[float, float]], path: Path) -> None:
+    """Draw the times of requests, a panel for each axis, and the hit rates of caches with their MB beside them."""
+    with readable():
+        figure, axes = pyplot().subplots(3, figsize=(WIDTH, 10), layout="constrained")
+        for axis, (label, (at, lines)) in zip(axes, panels.items(), strict=False):
+            for place, (name, times) in enumerate(lines.items()):
+                axis.plot(at, times, "-o", color=f"C{place}")
+                axis.annotate(name, (at[-1], times[-1]), (8, 0), color=f"C{place}", va="center", **OFFSET)
+            axis.set(xlabel=label, title="CPU ms per request", ylim=0)
+        rates = [100 * rate for rate, _ in caches]
+        axes[2].plot(CACHED, rates, "-o")
+        for size, rate, (_, megabytes) in zip(CACHED, rates, caches, strict=True):
+            axes[2].annotate(f"{megabytes:.2g} MB", (size, rate), (6, -18), color="C0", **OFFSET)
+        axes[2].set(xscale="log", xlabel="words the cache holds", title="hit rate, and memory when full", ylim=(0, 100))
+        axes[2].set_xticks(CACHED, [f"{size:,}" for size in CACHED])
+        axes[2].minorticks_off()
+        axes[2].margins(x=0.1)
+        axes[2].yaxis.set_major_formatter(lambda value, _: f"{value:g}%")
+        save(figure, path)
+
+
 def main() -> None:
     """Measure, print, draw."""
     folder = Path(sys.argv[1])
@@ -70,7 +93,7 @@ def main() -> None:
             "cached": workload.function(sm_cnn.predict, model, TABLE, 1_000_000),
             "no cache": workload.function(sm_cnn.predict, model, TABLE, 0),
         }
-        panels = {
+        panels: Panels = {
             "words a sentence": (LENGTHS, {name: cpu(call, by_length) for name, call in calls.items()}),
             "candidates of 25 words": (CANDIDATES, {name: cpu(call, by_candidates) for name, call in calls.items()}),
         }
@@ -85,18 +108,7 @@ def main() -> None:
     cells = [[f"{size:,}", f"{rate:.1%}", f"{mb:.1f}"] for size, (rate, mb) in zip(CACHED, caches, strict=True)]
     print(workload.table(["words the cache holds", f"hit rate ({workload.source()})", "MB, full"], cells))
 
-    figure, axes = pyplot().subplots(1, 3, figsize=(11, 3.2), layout="constrained")
-    for axis, (label, (at, lines)) in zip(axes, panels.items(), strict=False):
-        for name, times in lines.items():
-            axis.plot(at, times, marker="o", label=name)
-        axis.set(xlabel=label, ylabel="CPU ms per request", ylim=0)
-    axes[2].plot(CACHED, [100 * rate for rate, _ in caches], marker="o", label="hit rate, %")
-    axes[2].plot(CACHED, [mb for _, mb in caches], marker="s", label="MB, full")
-    axes[2].set(xscale="log", xlabel="words the cache holds", ylim=0)
-    for axis in axes:
-        axis.legend(fontsize="small")
-        axis.grid(alpha=0.3)
-    save(figure, folder / "growth.svg")
+    draw(panels, caches, folder / "growth.svg")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ const RETRY_SECONDS = 1; // before another try, where the answer does not say ho
 
 const TITLE_LENGTH = 120; // characters of a sample that its button shows
 const FOLDED_LENGTH = 420; // characters from which a text is folded in an answer
+const CLASSES = 10; // that a chart shows; of more, the likeliest, and the others are folded
 const LINK_LENGTH = 8000; // characters that a link holds at most
 
 /** Make an element; strings among its children become text, never markup. */
@@ -231,6 +232,19 @@ function folded(text, ...nodes) {
   return [element("details", { class: "long" }, element("summary", {}, start), ...nodes)];
 }
 
+/**
+ * Return the rows of classes, [share, element] each, as a chart. Many classes without an order of their own are sorted by
+ * their share, and those after the first are folded.
+ */
+function chart(rows, scale) {
+  const list = (items) => element("dl", { class: scale ? "chart scale" : "chart" }, ...items.map(([, row]) => row));
+  if (scale || rows.length <= CLASSES) return [list(rows)];
+  const sorted = rows.toSorted(([a], [b]) => b - a);
+  const others = sorted.splice(CLASSES);
+  const title = others.length === 1 ? "One more class" : `${others.length} more classes`;
+  return [list(sorted), element("details", { class: "others" }, element("summary", {}, title), list(others))];
+}
+
 /** Return a line that names the unknown words, or nothing when there are none. */
 function unknownLine(words) {
   if (!words.length) return [];
@@ -377,7 +391,7 @@ const KIM_CNN = {
         element("dd", { class: "percent" }, percent(probabilities[name])),
       );
       if (scale) row.style.setProperty("--colour", scaleColour(place, names.length));
-      return row;
+      return [probabilities[name], row];
     });
     const verdict = element("p", { class: "label" }, label);
     if (scale) verdict.style.setProperty("--colour", scaleColour(names.indexOf(label), names.length));
@@ -388,7 +402,7 @@ const KIM_CNN = {
     const meaning = [`speaks for “${label}”`, "speaks against it", "The deeper, the more."];
     const nodes = [
       verdict,
-      element("dl", { class: scale ? "chart scale" : "chart" }, ...rows),
+      ...chart(rows, scale),
       ...folded(input, element("p", { class: "text" }, ...text)),
       ...cutLine(truncated),
       ...unknownLine(unknown_words),
@@ -668,6 +682,7 @@ function panel(model) {
 /** Let a section answer a file: chosen or dropped there, sent in lists, and offered with the answers beside its rows. */
 function manyTexts(model, section) {
   const box = section.querySelector(".file");
+  box.append(document.getElementById("file-run").content.cloneNode(true));
   const field = box.querySelector("input");
   const choice = box.querySelector(".choice");
   const status = box.querySelector('[role="status"]');

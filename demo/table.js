@@ -59,7 +59,7 @@ const pause = (seconds, signal) =>
     signal.addEventListener("abort", () => resolve(clearTimeout(timer)), { once: true });
   });
 
-/** Post a list until it is answered; throw the Problem that no further try mends. `controller` stops it. */
+/** Post a list until it is answered; throw the Problem that trying again doesn't solve. `controller` stops it. */
 async function postList(url, fields, controller) {
   for (let tries = 1; ; tries += 1) {
     try {

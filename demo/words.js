@@ -51,7 +51,7 @@ function places(text, words) {
 /** Return a share of influence as points of probability, with its sign: +12.3, −0.4. */
 function points(influence) {
   const size = (100 * Math.abs(influence)).toFixed(1);
-  return (influence > 0 ? "+" : influence < 0 ? "−" : "") + size;
+  return (size === "0.0" ? "" : influence > 0 ? "+" : "−") + size;
 }
 
 /**
@@ -97,5 +97,5 @@ function legend(forWhat, againstWhat, note, columns) {
     return element("table", {}, ...caption, element("thead", {}, head), element("tbody", {}, ...rows));
   });
   const title = "Points of probability, word by word";
-  return element("div", { class: "legend" }, key, element("details", {}, element("summary", {}, title), ...tables));
+  return element("div", { class: "legend" }, key, element("details", {}, element("summary", {}, title), element("div", { class: "tables" }, ...tables)));
 }

@@ -210,17 +210,18 @@ def down(session: boto3.Session, options: Options) -> None:
         for name in ("PageBucket", "BatchBucket"):
             if bucket := stack.outputs.get(name):
                 page.clear(session.client("s3"), bucket, account_of(session))
-        if not sam_of(options).delete():
+        if not sam_of(options).delete(deployed.Changes(client, options.stack).log_new):
             raise CommandError("sam delete failed; its message is above")
 
 
 def _parse() -> argparse.Namespace:
     parser = cli.parser(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    create = commands.add_parser("up", help="create or update")
-    show = commands.add_parser("urls", help="print the URLs")
-    back = commands.add_parser("rollback", help="let the version before the last deployment serve again")
-    remove = commands.add_parser("down", help="remove")
+    about: dict[str, Any] = {"description": __doc__, "formatter_class": parser.formatter_class}
+    create = commands.add_parser("up", help="create or update", **about)
+    show = commands.add_parser("urls", help="print the URLs", **about)
+    back = commands.add_parser("rollback", help="let the version before the last deployment serve again", **about)
+    remove = commands.add_parser("down", help="remove", **about)
     for command in (create, show, back, remove):
         command.add_argument("--stack", default="serverless-inference", help="its name (default: %(default)s)")
         command.add_argument("--bucket", help="for the packages (default: the one that SAM CLI keeps for them)")

@@ -131,7 +131,7 @@ def plot(ways: Sequence[Way], snapshot: float, path: Path) -> None:
     with readable():
         figure, axes = pyplot().subplots(figsize=(WIDTH, 4.6), layout="constrained")
         axes.axhline(SERVER_MONTH, color="black")
-        axes.text(most / 2, SERVER_MONTH, f"a server: ${SERVER_MONTH:.2f}", ha="right", va="top")
+        axes.text(1.2 * most, SERVER_MONTH, f"a server: ${SERVER_MONTH:.2f}", ha="right", va="bottom")
         lines = {
             (way.snapstart, round(1e6 * way.dollars, 2)): way for way in reversed(shown)
         }  # one of those that coincide

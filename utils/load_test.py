@@ -139,7 +139,7 @@ def plot(levels: Sequence[dict[str, Any]], path: Path, title: str) -> None:
         lines = {name: [1e3 * level["latency"][name] for level in answered] for name in QUANTILES}
         server = [1e3 * level["server"]["t_overall"]["p50"] for level in answered if "t_overall" in level["server"]]
         if len(server) == len(clients):
-            lines["function, p50"] = server
+            lines["function,\np50"] = server
         for place, (name, values) in enumerate(lines.items()):
             upper.plot(clients, values, ":" if name not in QUANTILES else "-o", color=f"C{place}")
             upper.annotate(

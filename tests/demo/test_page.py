@@ -147,6 +147,18 @@ def test_any_labels_are_shown(page: Page) -> None:
     expect(page.locator("#kim_cnn .outcome")).to_contain_text("longer than the model reads")
 
 
+def test_of_many_classes_the_likeliest_come_first_and_the_others_are_folded(page: Page) -> None:
+    shares = {f"team {number}": number / 66 for number in range(12)}
+    serve(page, lambda fields: sentiment(fields, label="team 11", probabilities=shares))
+    open_page(page)
+    classify(page, "it does not start")
+    likeliest = [f"team {number}" for number in range(11, -1, -1)]
+    shown = page.locator("#kim_cnn .chart dt:visible")
+    expect(shown).to_have_text(likeliest[:10])
+    page.get_by_text("2 more classes").click()
+    expect(shown).to_have_text(likeliest)
+
+
 def test_the_page_shows_what_the_deployed_model_says_it_is(page: Page) -> None:
     long = "a long ticket " * 20
     about = {"model": "kim_cnn", "title": MARKUP, "description": "Tickets to teams.", "samples": [{"input": long}]}
@@ -525,7 +537,7 @@ def test_nothing_is_loaded_from_elsewhere_and_unasked_only_what_the_models_are_i
     open_page(page)
     page.wait_for_load_state("networkidle")
     files = {Path(url.partition("?")[0]).name for url in asked if url.startswith("file:")}
-    assert files == {"index.html", "style.css", "words.js", "table.js", "script.js"}
+    assert files == {"index.html", "colours.css", "style.css", "words.js", "table.js", "script.js"}
     others = sorted(each for each in sent if not each[1].startswith(("file:", "data:")))
     assert others == [("GET", f"{API}/kim_cnn"), ("GET", f"{API}/sm_cnn")]
 

@@ -91,6 +91,7 @@ class States:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *statuses: str | None) -> None:
         self.statuses = list(statuses)
         self.done: list[str] = []
+        monkeypatch.setattr(deployed, "newest_event", lambda client, name: None)
         monkeypatch.setattr(deployed, "find", lambda client, name: self._next())
         monkeypatch.setattr(deployed, "continue_rollback", self._continue)
         monkeypatch.setattr(Sam, "delete", self._delete)
@@ -99,7 +100,7 @@ class States:
         self.done.append("continue")
         return self._next()
 
-    def _delete(self) -> bool:
+    def _delete(self, watch: Any) -> bool:
         self.done.append("delete")
         return True
 
@@ -196,3 +197,24 @@ def test_the_page_of_a_bucket_with_versions_is_cleared_whole() -> None:
             stub.add_response("delete_object", {}, {"Key": key, "VersionId": version, **where})
         page.clear(client, "b", "123456789012")
         stub.assert_no_pending_responses()
+
+
+def test_each_resource_is_named_once_when_its_change_has_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    happened = ["s CREATE_IN_PROGRESS", "Api CREATE_IN_PROGRESS", "Api CREATE_COMPLETE", "Role CREATE_FAILED"]
+    newest_first: list[dict[str, Any]] = []
+
+    class Client:
+        def get_paginator(self, name: str) -> Any:
+            return self
+
+        def paginate(self, **stack: str) -> Any:
+            return [{"StackEvents": newest_first}]
+
+    changes = deployed.Changes(Client(), "s")
+    for number, line in enumerate(happened):
+        resource, status = line.split()
+        event = {"EventId": str(number), "LogicalResourceId": resource, "ResourceStatus": status}
+        newest_first.insert(0, event)
+        if number % 2:
+            changes.log_new()
+    assert capsys.readouterr().err.splitlines() == ["create complete: Api", "create failed: Role"]

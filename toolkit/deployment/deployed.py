@@ -1,5 +1,6 @@
 """A stack as CloudFormation has it. SAM CLI changes it; here it is read, and a rollback that failed is continued."""
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -134,6 +135,24 @@ def events(client: Any, name: str) -> Iterator[dict[str, Any]]:
 def newest_event(client: Any, name: str) -> str | None:
     """Return the id of the newest event of a stack, None when there is no such stack."""
     return next((event["EventId"] for event in events(client, name)), None)
+
+
+class Changes:
+    """What became of the resources of a stack, from now on."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        """Begin after the newest event of the stack called `name`, which need not be there yet."""
+        self.client, self.name = client, name
+        self.seen = newest_event(client, name)
+
+    def log_new(self) -> None:
+        """Log a line for each resource whose change has ended since the last call."""
+        new = list(itertools.takewhile(lambda event: event["EventId"] != self.seen, events(self.client, self.name)))
+        for event in reversed(new):
+            self.seen = event["EventId"]
+            resource, status = event["LogicalResourceId"], event["ResourceStatus"]
+            if resource != self.name and status.endswith(("_COMPLETE", "_FAILED")):
+                log(f"{status.replace('_', ' ').lower()}: {resource}")
 
 
 def first_failure(newest_first: Iterator[dict[str, Any]], seen: str | None) -> str | None:

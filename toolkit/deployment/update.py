@@ -34,7 +34,7 @@ def make_updatable(client: Any, sam: Sam) -> Stack | None:
         return None
     if stack.status in ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"):
         log(f"{sam.stack}: its first deployment failed ({stack.status}); removing what it left")
-        if not sam.delete() or deployed.find(client, sam.stack):
+        if not sam.delete(deployed.Changes(client, sam.stack).log_new) or deployed.find(client, sam.stack):
             raise CommandError(f"stack {sam.stack} can't be removed; see its events, then run `down` again")
         return None
     if stack.status == "UPDATE_FAILED":  # only where somebody has disabled the rollback
@@ -77,13 +77,15 @@ def update(
         log("all traffic moves at once this time, as CodeDeploy shifts none after `rollback`")
     template.fill(content, packages, values, tables, reserves=not shortage, shifts=not went_back)
     tags = (stack.tags if stack else {}) | tags
-    seen = deployed.newest_event(client, sam.stack)
-    done = sam.deploy(content, values, tags)
+    changes = deployed.Changes(client, sam.stack)
+    seen = changes.seen
+    log(f"{sam.stack}: deploying; each resource is named when its change has ended")
+    done = sam.deploy(content, values, tags, changes.log_new)
     changed = deployed.find(client, sam.stack)
     meanwhile = deployed.newest_event(client, sam.stack) != seen
     if not done and meanwhile and deployed.first_failure(deployed.events(client, sam.stack), seen) is None:
         # Another change was under way, which CloudFormation did not show yet; it has ended.
-        done = sam.deploy(content, values, tags)
+        done = sam.deploy(content, values, tags, changes.log_new)
         changed = deployed.find(client, sam.stack)
     if changed and changed.status == "UPDATE_ROLLBACK_FAILED":
         changed = deployed.continue_rollback(client, sam.stack)

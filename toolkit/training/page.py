@@ -12,8 +12,10 @@ from toolkit.training.report import ClassReport, RankingReport, as_json, trust, 
 
 PAGE, FIGURES = "report.html", "report.json"
 MARK = '<meta name="generator" content="serverless-inference report">'
+HERE = Path(__file__).resolve().parent
+FOLDERS = (HERE, HERE.parents[1] / "demo")  # whose colours it takes
 TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    loader=jinja2.FileSystemLoader(FOLDERS), autoescape=True, trim_blocks=True, lstrip_blocks=True
 )
 
 
