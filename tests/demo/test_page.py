@@ -128,8 +128,8 @@ def test_a_sentence_gets_its_label_and_a_chart_of_probabilities(page: Page) -> N
     open_page(page)
     classify(page, "  a fine film ")
     expect(page.locator(".label")).to_have_text("positive")
-    assert page.locator(".chart dt").all_inner_texts() == [*SHARES]
-    assert page.locator(".chart .percent").all_inner_texts() == ["2.8%", "7.6%", "12.6%", "56.3%", "20.7%"]
+    expect(page.locator(".chart dt")).to_have_text([*SHARES])
+    expect(page.locator(".chart .percent")).to_have_text(["2.8%", "7.6%", "12.6%", "56.3%", "20.7%"])
     widths = [bar.evaluate("bar => bar.style.getPropertyValue('--share')") for bar in page.locator(".chart .bar").all()]
     assert sum(map(float, widths)) == pytest.approx(1)
     expect(page.locator("#kim_cnn .send [role=status]")).to_contain_text("positive, 56.3%")
@@ -142,8 +142,8 @@ def test_any_labels_are_shown(page: Page) -> None:
     open_page(page)
     classify(page, "the cup final")
     expect(page.locator(".label")).to_have_text("Sports")
-    assert page.locator(".chart dt").all_inner_texts() == ["Weather", "Sports"]
-    assert page.locator(".chart .percent").all_inner_texts() == ["0.0%", "100.0%"]
+    expect(page.locator(".chart dt")).to_have_text(["Weather", "Sports"])
+    expect(page.locator(".chart .percent")).to_have_text(["0.0%", "100.0%"])
     expect(page.locator("#kim_cnn .outcome")).to_contain_text("longer than the model reads")
 
 
@@ -181,7 +181,7 @@ def test_candidates_move_to_their_rank(held_moves: Page) -> None:
     assert seen(page) == ["short", "the longest of them", "in between"]
     finish_moves(page)
     assert seen(page) == ranked(page) == ["the longest of them", "in between", "short"]
-    assert page.locator(".ranking .percent").all_inner_texts() == ["95.0%", "50.0%", "25.0%"]
+    expect(page.locator(".ranking .percent")).to_have_text(["95.0%", "50.0%", "25.0%"])
     expect(page.locator("#sm_cnn .send [role=status]")).to_contain_text("Best of 3: the longest of them, 95.0%")
     assert requests == [("sm_cnn", {"sent1": "what?", "sent2": ["short", "the longest of them", "in between"]})]
 
@@ -284,7 +284,7 @@ def test_a_part_of_a_known_word_is_not_marked(page: Page) -> None:
     serve(page, lambda fields: explained(fields, unknown_words=["art", "zorb", "n't"]))
     open_page(page)
     classify(page, "An Art-house party: ZORB's artful zorb-like start, isn't it, zorb?")
-    assert page.locator("#kim_cnn .text mark").all_inner_texts() == ["ZORB", "n't", "zorb"]
+    expect(page.locator("#kim_cnn .text mark")).to_have_text(["ZORB", "n't", "zorb"])
     expect(page.locator(".unknown")).to_contain_text("art, zorb, n't")
 
 
@@ -311,8 +311,8 @@ def test_words_are_shaded_by_their_influence_and_a_table_says_the_same(page: Pag
     serve(page, lambda fields: explained(fields, influence=influence))
     open_page(page)
     classify(page, "A Fine, dull")
-    assert page.locator("#kim_cnn .text .for").all_inner_texts() == ["Fine"]
-    assert page.locator("#kim_cnn .text .against").all_inner_texts() == [","]
+    expect(page.locator("#kim_cnn .text .for")).to_have_text(["Fine"])
+    expect(page.locator("#kim_cnn .text .against")).to_have_text([","])
     depths = [mark.evaluate("each => each.style.getPropertyValue('--depth')") for mark in
               page.locator("#kim_cnn .text mark").all()]  # fmt: skip
     assert depths == ["1.000", "0.500"]
@@ -335,7 +335,7 @@ def test_the_question_is_shaded_for_the_best_candidate(page: Page) -> None:
     serve(page, sm=lambda fields: explained_pairs(fields))
     open_page(page)
     rank(page, "who came?", "nobody", "the longest")
-    assert page.locator("#sm_cnn .question .for").all_inner_texts() == ["who", "came", "?"]
+    expect(page.locator("#sm_cnn .question .for")).to_have_text(["who", "came", "?"])
     expect(page.locator("#sm_cnn caption")).to_have_text(["The question, with the best answer", "Answer 1", "Answer 2"])
 
 
