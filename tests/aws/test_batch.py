@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import KIM_VECTORS, ROOT, Cloud
+from tests.conftest import KIM_VECTORS, ROOT, SAMPLE, Cloud
 from tests.faults.conftest import FULL
 from tests.faults.proxy import Exchange, Fault, throttled
 from tests.stacks import DEPLOY
@@ -24,6 +24,9 @@ from toolkit.deployment.template import MODELS
 BATCH, STACK = ROOT / "utils/batch.py", "batches"
 ROWS = 20_000 if FULL else 800
 PART = ROWS // 4
+ANSWERS = 8  # of a question
+VECTORS = {"kim_cnn": KIM_VECTORS, "sm_cnn": SAMPLE}
+TABLES = {"kim_cnn": "kim-vectors", "sm_cnn": "word-vectors"}
 WORDS = "a very good bad movie plot river is not about caves ice the slow unheardof".split()
 
 
@@ -38,14 +41,30 @@ def stack(cloud: Cloud) -> Iterator[dict[str, str]]:
     cloud.run(DEPLOY, "down", "--yes", "--stack", STACK)
 
 
+def text(drawn: random.Random) -> str:
+    """Return 1 to 60 words."""
+    return " ".join(drawn.choices(WORDS, k=drawn.randint(1, 60)))
+
+
 def reviews(path: Path, seed: int, count: int = ROWS) -> Path:
-    """Write rows of 1 to 60 words."""
+    """Write texts of mixed length."""
     drawn = random.Random(seed)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "text"])
+        writer.writerows([number, text(drawn)] for number in range(count))
+    return path
+
+
+def questions(path: Path, seed: int, count: int) -> Path:
+    """Write questions with ANSWERS answers each, of mixed length."""
+    drawn = random.Random(seed)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["question", "answer"])
         for number in range(count):
-            writer.writerow([number, " ".join(drawn.choices(WORDS, k=drawn.randint(1, 60)))])
+            question = f"{text(drawn)} {number}"
+            writer.writerows([question, text(drawn)] for _ in range(ANSWERS))
     return path
 
 
@@ -62,10 +81,10 @@ def rows_of(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text())))
 
 
-def assert_offline(source: Path, output: Path, tmp_path: Path) -> None:
+def assert_offline(source: Path, output: Path, tmp_path: Path, model: str = "kim_cnn") -> None:
     """Compare with what utils/predict.py computes with model file and vectors, as evaluation does."""
-    expected = tmp_path / "expected.csv"
-    here = ["--model", ROOT / "kim_cnn.model", "--vectors", KIM_VECTORS, "--quiet"]
+    expected = tmp_path / f"{model}.csv"
+    here = ["--model", ROOT / f"{model}.model", "--vectors", VECTORS[model], "--quiet"]
     predict = [sys.executable, ROOT / "utils/predict.py", source, expected, *here]
     subprocess.run([str(part) for part in predict], check=True)
     found, wanted = rows_of(output), rows_of(expected)
@@ -73,8 +92,8 @@ def assert_offline(source: Path, output: Path, tmp_path: Path) -> None:
     for ours, theirs in zip(found, wanted, strict=True):
         assert list(ours) == list(theirs)
         for name, value in theirs.items():
-            if name.startswith("probability of"):
-                assert float(ours[name]) == pytest.approx(float(value), rel=1e-5, abs=1e-6)  # float32, in other groups
+            if name.startswith("probability"):
+                assert abs(float(ours[name]) - float(value)) <= 1e-6
             else:
                 assert ours[name] == value
 
@@ -89,21 +108,13 @@ def test_two_batches_at_once_give_what_evaluation_gives_and_leave_nothing_behind
     cloud: Cloud, stack: dict[str, str], tmp_path: Path
 ) -> None:
     source, output = reviews(tmp_path / "in.csv", 1), tmp_path / "out.csv"
-    pairs, ranked = tmp_path / "pairs.jsonl", tmp_path / "ranked.jsonl"
-    rows = [{"question": f"is the ice slow {number // 8}", "answer": WORDS[number % 8]} for number in range(80)]
-    pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pairs, ranked = questions(tmp_path / "pairs.csv", 6, ROWS // 10 // ANSWERS), tmp_path / "ranked.csv"
     other = [sys.executable, *command("run", pairs, ranked, "--model", "sm_cnn", "--yes", "--part-rows", "20")]
     with subprocess.Popen(other, env=cloud.environment) as process:
         run_batch(cloud, source, output)
         assert process.wait() == 0
     assert_offline(source, output, tmp_path)
-    answered = [json.loads(line) for line in ranked.read_text().splitlines()]
-    assert [{name: row[name] for name in ("question", "answer")} for row in answered] == rows
-    for start in range(0, 80, 8):
-        question = answered[start : start + 8]
-        assert sorted(row["rank"] for row in question) == list(range(1, 9))
-        shares = [row["probability"] for row in sorted(question, key=lambda row: row["rank"])]
-        assert shares == sorted(shares, reverse=True)
+    assert_offline(pairs, ranked, tmp_path, "sm_cnn")
     assert keys(cloud, stack) == {}, "rows and results are private"
 
 
@@ -175,13 +186,21 @@ def packed(**files: str) -> bytes:
 
 DIES = """
 import os, pathlib
+from inference import batch
 from kim_batch_before import handler as answer
+
+score = batch.score
 
 def handler(event, context):
     died = pathlib.Path({folder!r}) / event["key"].replace("/", "_")
-    if "000001" in event["key"] or ("000000" in event["key"] and not died.exists()):
+
+    def half(service, rows):
+        score(service, rows[: len(rows) // 2])
         died.touch()
         os._exit(1)
+
+    dies = "000001" in event["key"] or ("000000" in event["key"] and not died.exists())
+    batch.score = half if dies else score
     return answer(event, context)
 """
 
@@ -189,7 +208,7 @@ def handler(event, context):
 def test_a_function_that_dies_is_tried_again_and_what_stays_dead_is_named_and_done_later(
     cloud: Cloud, stack: dict[str, str], tmp_path: Path
 ) -> None:
-    """The part 0 kills its function once, the part 1 always."""
+    """The part 0 kills its function in the middle once, the part 1 always."""
     original = cloud.packages["kim_cnn"].read_bytes()
     changed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(original)) as old, zipfile.ZipFile(changed, "w") as new:
@@ -232,13 +251,14 @@ def handler(event, context):
         "over part": lambda: s3.put_object(Key=event["key"], Body=b"", **where),
         "delete": lambda: s3.delete_object(Key=event["key"], **where),
         "list": lambda: s3.list_objects_v2(**where),
-        "other model": lambda: s3.get_object(Key="sm_cnn/x/parts/000000.jsonl.gz", **where),
+        "other model": lambda: s3.get_object(Key=event["other_key"], **where),
         "buckets": lambda: s3.list_buckets(),
         "table": lambda: dynamodb.batch_get_item(
-            RequestItems={"kim-vectors": {"Keys": [{"word": {"S": "good"}}]}}),
-        "other table": lambda: dynamodb.batch_get_item(RequestItems={"other": {"Keys": [{"word": {"S": "good"}}]}}),
-        "write": lambda: dynamodb.put_item(TableName="kim-vectors", Item={"word": {"S": "good"}}),
-        "scan": lambda: dynamodb.scan(TableName="kim-vectors"),
+            RequestItems={event["table"]: {"Keys": [{"word": {"S": "good"}}]}}),
+        "other table": lambda: dynamodb.batch_get_item(
+            RequestItems={event["other_table"]: {"Keys": [{"word": {"S": "good"}}]}}),
+        "write": lambda: dynamodb.put_item(TableName=event["table"], Item={"word": {"S": "good"}}),
+        "scan": lambda: dynamodb.scan(TableName=event["table"]),
     }
     outcome = {}
     for name, call in tried.items():
@@ -251,14 +271,20 @@ def handler(event, context):
 """
 
 
-def test_the_role_reads_parts_and_one_table_and_writes_results_alone(cloud: Cloud, stack: dict[str, str]) -> None:
+@pytest.mark.parametrize(("model", "other"), [("kim_cnn", "sm_cnn"), ("sm_cnn", "kim_cnn")])
+def test_the_role_reads_parts_and_one_table_and_writes_results_alone(
+    cloud: Cloud, stack: dict[str, str], model: str, other: str
+) -> None:
     client, lambdas = cloud.client("s3"), cloud.client("lambda")
-    for key in ("kim_cnn/x/parts/000000.jsonl.gz", "sm_cnn/x/parts/000000.jsonl.gz"):
+    own_key, other_key = (f"{each}/x/parts/000000.jsonl.gz" for each in (model, other))
+    for key in (own_key, other_key):
         client.put_object(Bucket=stack["BatchBucket"], Key=key, Body=b"x")
-    swap(cloud, stack["KimCnnBatch"], packed(kim_batch=PROBE))
-    event = {"bucket": stack["BatchBucket"], "key": "kim_cnn/x/parts/000000.jsonl.gz"}
-    answer = lambdas.invoke(FunctionName=stack["KimCnnBatch"], Payload=json.dumps(event))
+    function = stack[f"{MODELS[model]}Batch"]
+    swap(cloud, function, packed(**{f"{model.removesuffix('_cnn')}_batch": PROBE}))
+    tables = {"table": TABLES[model], "other_table": TABLES[other]}
+    event = {"bucket": stack["BatchBucket"], "key": own_key, "other_key": other_key, **tables}
+    answer = lambdas.invoke(FunctionName=function, Payload=json.dumps(event))
     outcome = json.load(answer["Payload"])
     assert {name for name, result in outcome.items() if result == "allowed"} == {"part", "result", "table"}, outcome
     assert all("AccessDenied" in result for result in outcome.values() if result != "allowed"), outcome
-    swap(cloud, stack["KimCnnBatch"], cloud.packages["kim_cnn"].read_bytes())
+    swap(cloud, function, cloud.packages[model].read_bytes())
