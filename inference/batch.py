@@ -22,6 +22,7 @@ from inference.service import Predict, Service, start
 from inference.word_vectors import Reading, VectorsError, VectorsUnavailableError, WordVectors
 
 PATIENCE = 30.0  # seconds of retrying reads before Step Functions waits longer
+WORDS_AT_ONCE = 1000  # of a lookup; those of the lookups before one that fails are cached when the part is tried again
 CACHE_SHARE = 0.4  # of the memory
 WORD_BYTES = 300  # what a word in the cache takes beside its numbers
 
@@ -95,8 +96,10 @@ def score(service: Service, rows: Sequence[Sequence[Any]]) -> tuple[list[dict[st
             answers[number] = {"error": str(error)}
     vectors: dict[str, np.ndarray | None] = {}
     unreadable: dict[str, str] = {}
-    words = dict.fromkeys(word for request in requests.values() for sentence in request.sentences for word in sentence)
-    read = look_up(service.vectors, list(words), vectors, unreadable)
+    words = [word for request in requests.values() for sentence in request.sentences for word in sentence]
+    distinct, read = list(dict.fromkeys(words)), 0
+    for first in range(0, len(distinct), WORDS_AT_ONCE):
+        read += look_up(service.vectors, distinct[first : first + WORDS_AT_ONCE], vectors, unreadable)
     groups: dict[tuple[Any, ...], list[int]] = {}
     for number, request in requests.items():
         bad = [word for sentence in request.sentences for word in sentence if word in unreadable]
