@@ -110,7 +110,7 @@ def score(service: Service, rows: Sequence[Sequence[Any]]) -> tuple[list[dict[st
     for numbers in groups.values():
         together = joined([requests[number] for number in numbers])
         logits = service.model.logits(service.predict.batches(service.model, together.sentences, vectors))
-        found = of_rows(service.predict.answer(service.model, together, logits))
+        found = service.predict.of_rows([service.predict.answer(service.model, together, logits)])
         for number, answer in zip(numbers, found, strict=True):
             answers[number] = answer
     return answers, read
@@ -149,15 +149,6 @@ def joined(requests: Sequence[Request]) -> Request:
         [*first.truncated[:-1], *(request.truncated[-1] for request in requests)],
         True,
     )
-
-
-def of_rows(answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what an answer to a list says of each row."""
-    if "label" in answer:
-        pairs = zip(answer["label"], answer["probabilities"], strict=True)
-        return [{"predicted": label, "probabilities": probabilities} for label, probabilities in pairs]
-    ranks = {row: rank for rank, row in enumerate(answer["ranking"], 1)}
-    return [{"probability": share, "rank": ranks[row]} for row, share in enumerate(answer["probability"])]
 
 
 def _exists(s3: Any, where: dict[str, str]) -> bool:

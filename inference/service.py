@@ -42,6 +42,9 @@ class Predict(Protocol):
     def answer(self, model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]:
         """Make the answer's fields of logits."""
 
+    def of_rows(self, answers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Say of each row of a file, of SM-CNN of one question, what the answers to it say."""
+
     def explain(
         self, model: Model, request: Request, vectors: Mapping[str, np.ndarray | None], logits: np.ndarray
     ) -> dict[str, Any]:

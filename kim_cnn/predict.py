@@ -86,6 +86,15 @@ def answer(model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]
     return fields if request.is_list else {name: values[0] for name, values in fields.items()}
 
 
+def of_rows(answers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what the answers to lists of texts say of each, as a row of a file has it."""
+    return [
+        {"predicted": label, "probabilities": probabilities}
+        for answer in answers
+        for label, probabilities in zip(answer["label"], answer["probabilities"], strict=True)
+    ]
+
+
 def explain(
     model: Model, request: Request, vectors: Mapping[str, np.ndarray | None], logits: np.ndarray
 ) -> dict[str, Any]:

@@ -89,6 +89,11 @@ def probability(logits: np.ndarray) -> np.ndarray:
     return relevant
 
 
+def ranking(logits: np.ndarray) -> np.ndarray:
+    """Return the pairs of logits (pairs, 2), the most relevant first; of equals the first is better."""
+    return np.argsort(-relevance(logits), kind="stable")  # not by probabilities, which soon round to 1
+
+
 def answer(model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]:
     """Return the answer's fields for `logits` (answers, 2): score and probability of each pair, ranking of a list."""
     question, *answers = request.texts
@@ -104,8 +109,16 @@ def answer(model: Model, request: Request, logits: np.ndarray) -> dict[str, Any]
         truncated = [asked or each for each in answered]
         fields["truncated"] = truncated if request.is_list else truncated[0]
     if request.is_list:
-        fields["ranking"] = np.argsort(-relevance(logits), kind="stable").tolist()  # probabilities soon round to 1
+        fields["ranking"] = ranking(logits).tolist()
     return fields
+
+
+def of_rows(answers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what the answers to lists of one question say of each pair, as a row of a file has it; rank 1 is best."""
+    shares = [share for answer in answers for share in answer["probability"]]
+    order = ranking(np.array([row for answer in answers for row in answer["score"]], np.float32))
+    ranks = {pair: rank for rank, pair in enumerate(order.tolist(), 1)}
+    return [{"probability": share, "rank": ranks[pair]} for pair, share in enumerate(shares)]
 
 
 def explain(

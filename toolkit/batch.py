@@ -106,7 +106,7 @@ class Batch:
     def __init__(self, engine: Engine, name: str):
         """Raise CommandError for a name that no batch has."""
         model, _, digest = name.rpartition("-")
-        if model not in ("kim_cnn", "sm_cnn") or not digest:
+        if model not in engine.functions or not digest:
             raise CommandError(f"{name} is no name of a batch; `run` says it, as in kim_cnn-0123456789abcdef")
         self.engine, self.name, self.model, self.prefix = engine, name, model, f"{model}/{digest}/"
 

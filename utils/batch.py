@@ -4,6 +4,8 @@
     python utils/batch.py run reviews.csv.gz answered.csv.gz --model kim_cnn
     python utils/batch.py run s3://bucket/qa.jsonl ranked.jsonl --model sm_cnn --no-wait
     python utils/batch.py status sm_cnn-0123456789abcdef
+    python utils/batch.py stop sm_cnn-0123456789abcdef
+    python utils/batch.py collect sm_cnn-0123456789abcdef --keep
 
   run      sends the rows in parts, has them scored, and writes the answers; the same command continues it
   status   says how far a batch is
@@ -100,13 +102,13 @@ def _text(value: Any, place: str) -> str | None:
         return None
 
 
-def parts(rows: Iterator[Read], model: str, most: int) -> Iterator[list[Read]]:
+def parts(rows: Iterator[Read], most: int) -> Iterator[list[Read]]:
     """Yield the rows in parts of `most` rows, or less with long texts; the rows of a question in one part."""
     part: list[Read] = []
     size = 0
     for each in rows:
         full = len(part) >= most or size >= PART_CHARACTERS
-        if full and (model == "kim_cnn" or part[-1].texts[0] != each.texts[0]):
+        if full and (len(each.texts) == 1 or part[-1].texts[0] != each.texts[0]):
             yield part
             part, size = [], 0
         part.append(each)
@@ -124,11 +126,11 @@ class Survey(NamedTuple):
     columns: list[str]
 
 
-def survey(rows: Iterator[Read], model: str, most: int) -> Survey:
+def survey(rows: Iterator[Read], most: int) -> Survey:
     """Read all rows once."""
     digest = hashlib.sha256()
     sizes, characters, columns = [], 0, {}
-    for part in parts(rows, model, most):
+    for part in parts(rows, most):
         sizes.append(len(part))
         digest.update(_digest(part))
         characters += sum(len(text) for each in part for text in each.texts if text)
@@ -202,7 +204,7 @@ def run_batch(session: boto3.Session, options: Options) -> int:
     columns = PAIR if model == "sm_cnn" else options.text_column or [DEFAULT_COLUMN]
     with local(session, options.input) as name:
         again = lambda: read(name, options.input, model, columns)  # noqa: E731
-        about = survey(again(), model, most)
+        about = survey(again(), most)
         if not about.sizes:
             raise CommandError(f"{options.input}: no rows in it")
         key = hashlib.sha256(json.dumps([found.codes[model], most, about.digest]).encode()).hexdigest()
@@ -224,7 +226,7 @@ def run_batch(session: boto3.Session, options: Options) -> int:
             }
         )
         if left and not running:
-            send(batch, parts(again(), model, most), options.quiet)
+            send(batch, parts(again(), most), options.quiet)
             batch.start()
         if options.no_wait:
             print(batch.name)
@@ -294,7 +296,7 @@ def collect(batch: Batch, again: Callable[[], Iterator[Read]], options: Options,
             writer = csv.DictWriter(file, csv_columns, lineterminator="\n")
             writer.writeheader()
         number = 0
-        for part, found in zip(parts(again(), batch.model, manifest["part_rows"]), answers(batch, sizes), strict=False):
+        for part, found in zip(parts(again(), manifest["part_rows"]), answers(batch, sizes), strict=False):
             digest.update(_digest(part))
             for each, answer in zip(part, found, strict=False):
                 number += 1
@@ -372,11 +374,12 @@ def arguments(argv: Sequence[str] | None) -> Options:
     """Return the options of the command line."""
     parser = cli.parser(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    begin = commands.add_parser("run", help="score the rows of a file")
+    about: dict[str, Any] = {"description": __doc__, "formatter_class": parser.formatter_class}
+    begin = commands.add_parser("run", help="score the rows of a file", **about)
     others = [
-        commands.add_parser("status", help="say how far a batch is"),
-        commands.add_parser("stop", help="stop it"),
-        commands.add_parser("collect", help="write the answers that are there"),
+        commands.add_parser("status", help="say how far a batch is", **about),
+        commands.add_parser("stop", help="stop it", **about),
+        commands.add_parser("collect", help="write the answers that are there", **about),
     ]
     begin.add_argument("input", metavar="INPUT", help="the rows, a file or s3://BUCKET/KEY")
     begin.add_argument("output", metavar="OUTPUT", type=answered, help="where they go with their answers")

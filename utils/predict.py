@@ -109,24 +109,16 @@ def computed(
         yield predict.answer(model, request, logits)
 
 
-def of_rows(answer: dict[str, Any]) -> list[Row]:
-    """Return what an answer says of each of its rows; of SM-CNN's the relevance, which ranks, in place of the rank."""
-    if "label" in answer:
-        pairs = zip(answer["label"], answer["probabilities"], strict=True)
-        return [{"predicted": label, "probabilities": probabilities} for label, probabilities in pairs]
-    relevance = [relevant - irrelevant for irrelevant, relevant in answer["score"]]
-    pairs = zip(answer["probability"], relevance, strict=True)
-    return [{"probability": probability, "relevance": score} for probability, score in pairs]
-
-
-def rank(sent: Sequence[Request], found: dict[int, Row]) -> None:
-    """Put the rank among the rows of its question in the place of each relevance; of equals the first is better."""
+def of_rows(sent: Sequence[Request], answers: Sequence[Row], predict: ModuleType) -> dict[int, Row]:
+    """Return what the answers to the requests say of each row; the rows of a question are ranked together."""
     questions: dict[str, list[int]] = {}
-    for request in sent:
-        questions.setdefault(request.fields["sent1"], []).extend(request.rows)
-    for rows in questions.values():
-        for place, row in enumerate(sorted(rows, key=lambda row: -found[row]["relevance"]), 1):
-            found[row] = {"probability": found[row]["probability"], "rank": place}
+    for number, request in enumerate(sent):
+        questions.setdefault(request.fields.get("sent1", ""), []).append(number)
+    found: dict[int, Row] = {}
+    for numbers in questions.values():
+        rows = [row for number in numbers for row in sent[number].rows]
+        found.update(zip(rows, predict.of_rows([answers[number] for number in numbers]), strict=True))
+    return found
 
 
 class Part:
@@ -135,7 +127,7 @@ class Part:
     def __init__(self, path: Path, asked: str):
         """Continue the file at `path`, or begin it; raise CommandError if it is not of what is `asked`."""
         self.path = path
-        self.answers: list[list[Row]] = []
+        self.answers: list[Row] = []
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
         whole = [line for line in lines if line.endswith(b"\n")]  # the last may be cut short
         first = json.dumps(asked).encode() + b"\n"
@@ -144,7 +136,7 @@ class Part:
         self.answers = [json.loads(line) for line in whole[1:]]
         path.write_bytes(b"".join(whole) or first)
 
-    def add(self, answer: list[Row]) -> None:
+    def add(self, answer: Row) -> None:
         """Keep the answer to the next request."""
         self.answers.append(answer)
         with self.path.open("ab") as file:
@@ -212,7 +204,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = hashlib.sha256(json.dumps([source, texts]).encode()).hexdigest()
     part = None if output == "-" else Part(Path(f"{output}.part"), asked)
     answers = part.answers if part else []
-    if done := sum(len(answer) for answer in answers):
+    if done := sum(len(request.rows) for request in sent[: len(answers)]):
         log(f"{done} of {len(rows)} rows are answered already")
     left = sent[len(answers) :]
     coming = (
@@ -223,18 +215,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tqdm(total=len(rows), initial=done, unit="row", disable=True if options.quiet else None) as progress:
         for request in left:
             try:
-                answer = of_rows(next(coming))
+                answer = next(coming)
             except CommandError as error:
                 raise CommandError(f"{places[request.rows[0]]}, or a row sent with it: {error}") from None
             if part:
                 part.add(answer)
             else:
                 answers.append(answer)
-            progress.update(len(answer))
-    pairs = zip(sent, answers, strict=True)
-    found = {row: each for request, answer in pairs for row, each in zip(request.rows, answer, strict=True)}
-    if architecture == "sm_cnn":
-        rank(sent, found)
+            progress.update(len(request.rows))
+    found = of_rows(sent, answers, PREDICT[architecture])
     write(output, [{**row, **found[number]} for number, row in enumerate(rows)])
     if part:
         part.remove()

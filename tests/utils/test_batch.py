@@ -24,17 +24,18 @@ def pairs(counts: list[int]) -> list[Read]:
 @given(st.lists(st.integers(1, 30), min_size=1), st.integers(1, 20))
 def test_parts_have_all_rows_in_order_and_questions_whole(counts: list[int], most: int) -> None:
     rows = pairs(counts)
-    found = list(parts(iter(rows), "sm_cnn", most))
+    found = list(parts(iter(rows), most))
     assert [row for part in found for row in part] == rows
     questions = [{row.texts[0] for row in part} for part in found]
     assert sum(map(len, questions)) == len(counts)
     assert all(len(part) < most + max(counts) for part in found)
-    assert [len(part) for part in parts(iter(rows), "kim_cnn", most)][:-1] == [most] * ((len(rows) - 1) // most)
+    alone = [row._replace(texts=row.texts[1:]) for row in rows]
+    assert [len(part) for part in parts(iter(alone), most)][:-1] == [most] * ((len(rows) - 1) // most)
 
 
 def test_long_texts_make_smaller_parts() -> None:
     rows = [Read("", {}, ["x" * (PART_CHARACTERS // 4)])] * 10
-    assert [len(part) for part in parts(iter(rows), "kim_cnn", 5000)] == [4, 4, 2]
+    assert [len(part) for part in parts(iter(rows), 5000)] == [4, 4, 2]
 
 
 def test_a_row_without_a_text_is_sent_to_be_refused_by_name(tmp_path: Path) -> None:
@@ -64,10 +65,10 @@ def test_a_column_that_the_answer_goes_to_is_refused(tmp_path: Path) -> None:
 def test_the_same_rows_make_the_same_batch_whatever_else_is_in_them() -> None:
     rows = [Read(f"line {number}", {"id": number}, [f"text {number}"]) for number in range(20)]
     others = [row._replace(row={"other": 1}) for row in rows]
-    digests = [survey(iter(each), "kim_cnn", 5).digest for each in (rows, others, rows[1:], rows[::-1])]
+    digests = [survey(iter(each), 5).digest for each in (rows, others, rows[1:], rows[::-1])]
     assert digests[0] == digests[1]
     assert len(set(digests)) == 3
-    assert survey(iter(rows), "kim_cnn", 5).sizes == [5, 5, 5, 5]
+    assert survey(iter(rows), 5).sizes == [5, 5, 5, 5]
 
 
 def test_dollars_grow_with_what_was_done() -> None:
@@ -91,3 +92,10 @@ def test_an_output_that_can_not_be_written_is_bad_usage(name: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         arguments(["run", "in.csv", name, "--model", "kim_cnn"])
     assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize("command", ["run", "status", "stop", "collect"])
+def test_the_help_of_each_command_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        arguments([command, "--help"])
+    assert f"python utils/batch.py {command} " in capsys.readouterr().out

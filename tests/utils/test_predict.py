@@ -112,6 +112,17 @@ def test_pairs_are_ranked_among_the_rows_of_their_question(tmp_path: Path) -> No
     assert answered[0]["n"] == [1]
 
 
+def test_a_question_of_several_requests_is_ranked_as_one(tmp_path: Path) -> None:
+    given, output = tmp_path / "given.csv", tmp_path / "ranked.csv"
+    answers = [f"caves {'of ice ' * (number % 9)}in {number}" for number in range(2 * Settings().max_sentences + 1)]
+    given.write_text("question,answer\n" + "".join(f"how are caves formed,{answer}\n" for answer in answers))
+    main([str(given), str(output), *SM_HERE])
+    ranked = sorted(rows_of(output), key=lambda row: int(row["rank"]))
+    assert [int(row["rank"]) for row in ranked] == list(range(1, len(answers) + 1))
+    shares = [float(row["probability"]) for row in ranked]
+    assert shares == sorted(shares, reverse=True)
+
+
 def test_what_is_throttled_or_fails_for_now_is_sent_again_with_its_headers(tmp_path: Path) -> None:
     (tmp_path / "given.csv").write_text("text\n" + "".join(f"text {number}\n" for number in range(300)))
     api = Api(KIM)
