@@ -34,6 +34,12 @@ WAYS: dict[str, dict[str, str]] = {
         "Auth": "iam",
         "Canary": "Linear10PercentEvery1Minute",
     },
+    "function URLs": {
+        "Front": "function-url",
+        "AlarmEmail": "on-call@example.org",
+        "Canary": "Canary10Percent5Minutes",
+    },
+    "a function URL, signed, and no API": {"Front": "function-url", "Auth": "iam", "DeployKimCnn": "false"},
     "all that tells": {
         "Batch": "on",
         "AlarmEmail": "on-call@example.org",
@@ -110,6 +116,37 @@ def test_a_route_has_the_authorization_that_is_asked_for(auth: str, expected: tu
     assert "authorization" in resources["Api"]["Properties"]["CorsConfiguration"]["AllowHeaders"]
 
 
+@pytest.mark.parametrize("auth", ["none", "iam"])
+def test_a_function_url_takes_the_place_of_the_api(auth: str) -> None:
+    values = {"Front": "function-url", "Auth": auth, "AllowedOrigin": "https://example.org"}
+    content = resolve(template.read(), values)
+    resources = content["Resources"]
+    assert not [name for name, item in resources.items() if item["Type"].startswith("AWS::ApiGateway")]
+    url = resources["KimCnnUrl"]
+    assert (url["Properties"]["Qualifier"], url["DependsOn"]) == ("live", "KimCnnLive")
+    assert url["Properties"]["AuthType"] == {"none": "NONE", "iam": "AWS_IAM"}[auth]
+    cors = url["Properties"]["Cors"]
+    assert (cors["AllowOrigins"], cors["AllowHeaders"]) == ([{"Ref": "AllowedOrigin"}], ["content-type"])
+    assert max(map(len, cors["AllowMethods"])) <= 6, "Lambda takes no longer names, OPTIONS among them"
+    variables = content["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["CORS_ALLOW_ORIGIN"] == "", "the URL adds its headers to the function's, and browsers refuse two"
+    permissions = [item["Properties"] for item in resources.values() if item["Type"] == "AWS::Lambda::Permission"]
+    allowed = {
+        (each["Action"], each["Principal"]) for each in permissions if each["FunctionName"]["Ref"] == "KimCnnLive"
+    }
+    both = {("lambda:InvokeFunctionUrl", "*"), ("lambda:InvokeFunction", "*")}
+    assert allowed == (both if auth == "none" else set())
+    for each in permissions:  # and nobody may call past the URL
+        assert each.get("FunctionUrlAuthType") == "NONE" or each.get("InvokedViaFunctionUrl") is True
+    assert content["Outputs"]["KimCnnUrl"]["Value"] == {"Fn::Sub": "${KimCnnUrl.FunctionUrl}kim_cnn"}
+
+
+def test_tokens_are_refused_where_there_is_no_api() -> None:
+    with pytest.raises(CommandError, match="Auth=jwt needs Front=http-api"):
+        sent({"Front": "function-url", "Auth": "jwt", "JwtIssuer": "https://i", "JwtAudience": "a"})
+    assert "Auth=jwt needs Front=http-api" in json.dumps(template.read()["Rules"]["TokensHaveAnApi"])
+
+
 def test_a_group_that_api_gateway_logs_to_has_a_vended_name() -> None:
     """Any other makes API Gateway write it into a policy of the account that ends at 5,120 characters."""
     resources = template.read()["Resources"]
@@ -127,6 +164,23 @@ def test_the_tables_of_the_versions_before_stay_readable() -> None:
     ]
 
 
+def test_a_loop_is_unrolled_into_what_it_repeats() -> None:
+    """As docs.aws.amazon.com has it: the variable is replaced in names and in the texts of Fn::Sub, nowhere else."""
+    body = {
+        "${Model}Errors": {
+            "Condition": {"Fn::Sub": "Has${Model}"},
+            "Properties": {"Of": [{"Ref": {"Fn::Sub": "${Model}Function"}}], "Plain": "${Model}", "Number": 1},
+        },
+        "${Model}Canary": {"Name": {"Fn::Sub": "${AWS::StackName}-${Model}"}},
+    }
+    section = {"Api": {"Type": "T"}, "Fn::ForEach::Models": ["Model", ["A", "B"], body]}
+    unrolled = template.unrolled(section)
+    assert list(unrolled) == ["Api", "AErrors", "ACanary", "BErrors", "BCanary"]
+    properties = {"Of": [{"Ref": "BFunction"}], "Plain": "${Model}", "Number": 1}
+    assert unrolled["BErrors"] == {"Condition": "HasB", "Properties": properties}
+    assert unrolled["ACanary"] == {"Name": {"Fn::Sub": "${AWS::StackName}-A"}}
+
+
 class Asked(dict[str, str]):
     """An environment that remembers which variables were asked for."""
 
@@ -140,7 +194,7 @@ class Asked(dict[str, str]):
 
 
 def test_every_setting_is_a_parameter_with_its_default() -> None:
-    content = template.read()
+    content = resolve(template.read(), {})
     resources, variables = content["Resources"], content["Globals"]["Function"]["Environment"]["Variables"]
     variables = {**variables, **resources["KimCnnFunction"]["Properties"]["Environment"]["Variables"]}
     parameters = {name: value["Ref"] for name, value in variables.items() if isinstance(value, dict)}
@@ -193,7 +247,9 @@ def test_a_rule_refuses_what_cloudformation_refuses(rule: rules.Rule, body: str,
 
 @pytest.mark.parametrize("rule", rules.RULES[:4])
 def test_no_rule_about_templates_objects_to_what_is_sent(rule: rules.Rule) -> None:
-    assert refusal(rule, json.dumps(sent({}))) is None
+    # What is sent goes through a bucket; a request to ValidateTemplate has the file itself.
+    request = (ROOT / "template.yaml").read_text() if rule is rules.template_too_long else json.dumps(sent({}))
+    assert refusal(rule, request) is None
 
 
 def test_the_template_itself_has_no_alias_either() -> None:

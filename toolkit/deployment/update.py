@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -109,7 +108,7 @@ def update(
             raise CommandError(
                 f"{model}: Lambda got other code than {packages[model]} from the bucket, where others write; {outcome}"
             )
-        return replace(changed, parameters=changed.parameters | values)  # reads of the stack may lag behind
+        return deployed.settled(client, changed, values)
     reason = deployed.first_failure(deployed.events(client, sam.stack), seen)
     reason = reason or deployed.failed_validation(client, sam.stack)
     if reason is None or changed is None:
