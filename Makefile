@@ -131,17 +131,15 @@ lock-torch: .venv/installed
 	@touch $@
 
 # Each judge's exceptions stand, with their reasons, in .checkov.yaml, in pyproject.toml, or beside the line. checkov asks
-# no server and wants lines; cfripper knows no SAM, so it gets the template without what is for SAM alone.
+# no server; cfripper knows no SAM, so it gets the template without what is for SAM alone.
 audit: .venv/audit/installed
 	@command -v shellcheck >/dev/null || { echo "shellcheck is needed: on Debian, apt-get install shellcheck" >&2; exit 1; }
 	shellcheck .ci/run utils/*.sh tests/package/*.sh
 	$(AUDIT)/bandit --quiet --configfile pyproject.toml --recursive inference toolkit sm_cnn kim_cnn utils bench *_handler.py *_batch.py
-	@$(BIN)/python -c 'import json; from toolkit.deployment import template; print(json.dumps(template.read(), indent=1))' \
-		> .venv/audit/template.json
 	$(AUDIT)/checkov --config-file .checkov.yaml
-	@$(BIN)/python -c 'import json, sys; content = json.load(sys.stdin); del content["Globals"]; print(json.dumps(content))' \
-		< .venv/audit/template.json > .venv/audit/no_sam.json
-	$(AUDIT)/cfripper --resolve --logging ERROR .venv/audit/no_sam.json
+	@$(BIN)/python -c 'import json; from toolkit.deployment import template; content = template.read(); \
+		del content["Globals"]; print(json.dumps(content))' > .venv/audit/template.json
+	$(AUDIT)/cfripper --resolve --logging ERROR .venv/audit/template.json
 
 advisories: .venv/audit/installed
 	@for lock in requirements*.lock; do $(AUDIT)/pip-audit --requirement $$lock --disable-pip || exit 1; done

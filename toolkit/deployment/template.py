@@ -44,38 +44,8 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def read() -> dict[str, Any]:
-    """Return template.yaml, parsed, with its loops unrolled: what it then needs of CloudFormation is SAM alone."""
-    template = parse((ROOT / "template.yaml").read_text())
-    template["Resources"] = unrolled(template["Resources"])
-    template["Transform"].remove("AWS::LanguageExtensions")
-    return template
-
-
-def unrolled(section: dict[str, Any]) -> dict[str, Any]:
-    """Return a section with each `Fn::ForEach::…` replaced by what it repeats, as AWS::LanguageExtensions does."""
-    result: dict[str, Any] = {}
-    for name, value in section.items():
-        if not name.startswith("Fn::ForEach::"):
-            result[name] = value
-            continue
-        variable, items, body = value
-        for item in items:
-            for key, each in body.items():
-                result[key.replace(f"${{{variable}}}", item)] = _filled(each, variable, item)
-    return result
-
-
-def _filled(node: Any, variable: str, item: str) -> Any:
-    """Return a node with `${variable}` replaced in the texts of Fn::Sub; a text without another variable is itself."""
-    if isinstance(node, list):
-        return [_filled(each, variable, item) for each in node]
-    if not isinstance(node, dict):
-        return node
-    text = node.get("Fn::Sub")
-    if isinstance(text, str):
-        text = text.replace(f"${{{variable}}}", item)
-        return {"Fn::Sub": text} if "${" in text else text
-    return {name: _filled(each, variable, item) for name, each in node.items()}
+    """Return template.yaml, parsed."""
+    return parse((ROOT / "template.yaml").read_text())
 
 
 def parameter_values(template: dict[str, Any], kept: dict[str, str], given: dict[str, str]) -> dict[str, str]:
