@@ -40,7 +40,7 @@ demo: .venv/installed
 	@$(RUN_LOCALLY) utils/demo.sh
 
 serve: .venv/installed
-	@KIM_CNN='$(KIM_CNN)' SM_CNN='$(SM_CNN)' VECTORS='$(VECTORS)' $(RUN_LOCALLY) utils/demo.sh --stay
+	@exec env KIM_CNN='$(KIM_CNN)' SM_CNN='$(SM_CNN)' VECTORS='$(VECTORS)' $(RUN_LOCALLY) utils/demo.sh --stay
 
 test: .venv/installed
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
