@@ -98,7 +98,7 @@ def free_port() -> int:
 def make_serve(port: int, log: Path, end: signal.Signals, **variables: str) -> Iterator[str]:
     """Run what `make serve` runs, with its variables; yield the page's URL.
 
-    At the end, SIGINT goes to all processes of it, as from a terminal, SIGTERM to the first alone; none is left by either.
+    SIGINT then goes to all its processes, as from a terminal, SIGTERM to the first alone; neither leaves any behind.
     """
     process = subprocess.Popen(
         [sys.executable, "utils/local_cloud.py", "--port", str(port), "--log", log, "--", "utils/demo.sh", "--stay"],

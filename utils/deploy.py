@@ -17,6 +17,11 @@ Example:
   python utils/deploy.py down --stack my-models
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import argparse
 import itertools
 import time

@@ -19,6 +19,11 @@ without free tiers. What alarms, metrics
 and traces add (AlarmEmail, Metrics and Tracing of template.yaml) stands below the table.
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import json
 import random
 from collections.abc import Sequence
