@@ -15,8 +15,8 @@ The requests of --data (in the forms of `load_test.py`) go in random order to co
 each: that gives the cache hit rate, and shares the cost of a start. The first --hot-words of --vectors are in the
 package; the estimate then still has each container start a client for the table, as nearly each one meets another word.
 The sum is that of Front=http-api; below it stands that of function URLs, which cost nothing and have no log. Prices are
-without free tiers. What alarms, metrics
-and traces add (AlarmEmail, Metrics and Tracing of template.yaml) stands below the table.
+without free tiers. What alarms, metrics and traces add (AlarmEmail, Metrics and Tracing of template.yaml) stands below
+the table.
 """
 
 if __name__ == "__main__":  # before the imports, which may take seconds
@@ -29,6 +29,8 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from inference import log_line
 from inference.hot_words import HotWords
@@ -50,16 +52,14 @@ from toolkit.prices import (
     HOURS_PER_MONTH,
 )
 from toolkit.request_cost import WORD_BYTES, Way, per_request
-from toolkit.traffic import read_requests, replay
+from toolkit.traffic import Reads, read_requests, replay
 from toolkit.vectors.file import VectorFile
 from toolkit.vectors.hot_words import choose
 from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT, largest_item, read_units
 
 SERVER_MONTH = DOLLARS_PER_SERVER_HOUR * HOURS_PER_MONTH
-ALARM_METRICS_OF_API, ALARM_METRICS_OF_MODEL = (
-    3,
-    6,
-)  # that the alarms of template.yaml look at; of each URL as of an API
+# The metrics that the alarms of template.yaml look at; function URLs have as many as the API, each.
+ALARM_METRICS_OF_API, ALARM_METRICS_OF_MODEL = 3, 6
 BATCH_ROWS, BATCH_FUNCTIONS = 1_000_000, 10  # the default of BatchConcurrency
 METRICS_BYTES = 446  # that Metrics=on adds to a line of the log
 LOG_BYTES = ("function_log_bytes", "api_log_bytes", "platform_log_bytes")
@@ -137,9 +137,8 @@ def plot(ways: Sequence[Way], snapshot: float, path: Path) -> None:
         figure, axes = pyplot().subplots(figsize=(WIDTH, 4.6), layout="constrained")
         axes.axhline(SERVER_MONTH, color="black")
         axes.text(1.2 * most, SERVER_MONTH, f"a server: ${SERVER_MONTH:.2f}", ha="right", va="bottom")
-        lines = {
-            (way.snapstart, round(1e6 * way.dollars, 2)): way for way in reversed(shown)
-        }  # one of those that coincide
+        # One of those that coincide.
+        lines = {(way.snapstart, round(1e6 * way.dollars, 2)): way for way in reversed(shown)}
         for place, way in enumerate(lines.values()):
             name, colour = "SnapStart" if way.snapstart else way.name, f"C{place}"
             fixed = snapshot * way.snapstart
@@ -169,6 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw cost a month, .svg or .png")
     parser.add_argument("--hot-words", type=cli.positive, metavar="N", help="words of --vectors in the package")
     parser.add_argument("--vectors", type=Path, metavar="FILE", help="vector file, most frequent words first")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(argv)
     if bool(options.hot_words) != bool(options.vectors):
         parser.error("--hot-words and --vectors go together")
@@ -181,8 +181,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     hot = None
     if options.vectors:
         hot = HotWords(*choose(VectorFile(options.vectors), options.hot_words, "float32"), {})
-    reads = {life: replay(requests, life, options.cache, hot) for life in lives}
-    uncached = replay(requests, options.life, 0, hot)
+
+    def reads_of(life: int, cache: int) -> Reads:
+        shown = tqdm(requests, f"containers of {life}", unit=" requests", leave=False, disable=options.quiet or None)
+        return replay(shown, life, cache, hot)
+
+    reads = {life: reads_of(life, options.cache) for life in lives}
+    uncached = reads_of(options.life, 0)
     print(f"{len(requests)} requests of {options.data.name}, {reads[1].words:.1f} distinct words each\n")
     print("| requests a container serves | words found at hand | requests that read the table |")
     print("| ---: | ---: | ---: |")
