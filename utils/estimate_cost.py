@@ -58,8 +58,7 @@ from toolkit.vectors.hot_words import choose
 from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT, largest_item, read_units
 
 SERVER_MONTH = DOLLARS_PER_SERVER_HOUR * HOURS_PER_MONTH
-# The metrics that the alarms of template.yaml look at; function URLs have as many as the API, each.
-ALARM_METRICS_OF_API, ALARM_METRICS_OF_MODEL = 3, 6
+ALARM_METRICS_OF_FRONT, ALARM_METRICS_OF_MODEL = 3, 6  # that the alarms of template.yaml look at
 BATCH_ROWS, BATCH_FUNCTIONS = 1_000_000, 10  # the default of BatchConcurrency
 METRICS_BYTES = 446  # that Metrics=on adds to a line of the log
 LOG_BYTES = ("function_log_bytes", "api_log_bytes", "platform_log_bytes")
@@ -91,12 +90,16 @@ def snapshot_month(durations: dict[str, Any]) -> float:
 
 def watching(models: int) -> str:
     """Return what it costs to watch a stack of so many models, in sentences."""
-    alarms = DOLLARS_PER_ALARM_METRIC * (ALARM_METRICS_OF_API + ALARM_METRICS_OF_MODEL * models)
+    alarms, of_urls = (
+        DOLLARS_PER_ALARM_METRIC * (ALARM_METRICS_OF_FRONT * fronts + ALARM_METRICS_OF_MODEL * models)
+        for fronts in (1, models)  # one API, or a function URL for each
+    )
     metrics = DOLLARS_PER_METRIC * len(log_line.METRICS) * models
     line = 1e6 * DOLLARS_PER_LOG_GB * METRICS_BYTES / 1e9
     return (
-        f"Watching {models} model{'s' if models > 1 else ''} costs, a month: alarms ${alarms:.2f}, a dashboard "
-        f"${DOLLARS_PER_DASHBOARD:.2f}, metrics ${metrics:.2f} and ${line:.2f} of log per million requests."
+        f"Watching {models} model{'s' if models > 1 else ''} costs, a month: alarms ${alarms:.2f} (with function URLs "
+        f"${of_urls:.2f}), a dashboard ${DOLLARS_PER_DASHBOARD:.2f}, metrics ${metrics:.2f} and ${line:.2f} of log per "
+        "million requests."
     )
 
 

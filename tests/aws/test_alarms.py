@@ -14,7 +14,7 @@ from tests.aws_strict.templates import PSEUDO, resolve
 from tests.conftest import ROOT, Cloud
 from tests.stacks import DEPLOY, SENTENCE, call, printed
 from toolkit.deployment import template
-from utils.estimate_cost import ALARM_METRICS_OF_API, ALARM_METRICS_OF_MODEL
+from utils.estimate_cost import ALARM_METRICS_OF_FRONT, ALARM_METRICS_OF_MODEL
 
 TOLD = {"AlarmEmail": "on-call@example.org"}
 EACH = ("Errors", "NearBound", "ReadThrottles", "Throttles")  # of a model
@@ -81,19 +81,20 @@ def test_each_alarm_has_its_paragraph_in_the_runbook() -> None:
 
 
 @pytest.mark.parametrize(
-    ("models", "values"),
+    ("models", "fronts", "values"),
     [
-        (1, {"DeploySmCnn": "false"}),
-        (2, {"KimCnnTable": "other"}),
-        (1, {"DeploySmCnn": "false", "Front": "function-url"}),
+        (1, 1, {"DeploySmCnn": "false"}),
+        (2, 1, {"KimCnnTable": "other"}),
+        (1, 1, {"DeploySmCnn": "false", "Front": "function-url"}),
+        (2, 2, {"KimCnnTable": "other", "Front": "function-url"}),
     ],
 )
-def test_the_estimate_counts_the_metrics_of_the_alarms(models: int, values: dict[str, str]) -> None:
+def test_the_estimate_counts_the_metrics_of_the_alarms(models: int, fronts: int, values: dict[str, str]) -> None:
     found = alarms({**TOLD, "Metrics": "on", **values}).values()
     metrics = [
         each for alarm in found for each in alarm.get("Metrics", [{"MetricStat": alarm}]) if "MetricStat" in each
     ]
-    assert len(metrics) == ALARM_METRICS_OF_API + ALARM_METRICS_OF_MODEL * models
+    assert len(metrics) == ALARM_METRICS_OF_FRONT * fronts + ALARM_METRICS_OF_MODEL * models
 
 
 def test_behind_function_urls_the_alarms_look_at_what_lambda_counts() -> None:

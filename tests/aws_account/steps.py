@@ -415,6 +415,24 @@ def throttle(run: Run) -> None:
 
 
 @step()
+def front(run: Run) -> None:
+    """Serve through function URLs, open and for signed requests alone, and then through an API again."""
+    run.deploy("up", "--parameter=Front=function-url")
+    run.check("lambda-url" in run.url("kim_cnn"), f"Kim CNN is at {run.url('kim_cnn')}")
+    if run.only_aws("how long an open URL takes to let callers in"):
+        started = time.monotonic()
+        waited_for(lambda: all(run.send(run.url(m), REQUESTS[m]).status == 200 for m in REQUESTS), 60)
+        run.fact(f"both URLs answer {time.monotonic() - started:.0f} s after `up`")
+    run.check_answers()
+    check_cors(run)
+    run.deploy("up", "--parameter=Auth=iam")
+    answer = run.send(run.url("kim_cnn"), SENTENCE)
+    run.check(answer.status == 403, f"without a signature: {answer.status} {answer.body}")
+    run.deploy("up", "--parameter=Auth=none", "--parameter=Front=http-api")
+    run.check_answers()
+
+
+@step()
 def page(run: Run) -> None:
     """Put the demo page on the web and read it as a stranger."""
     if not run.rehearsal and public_buckets_forbidden(run):
