@@ -64,7 +64,8 @@ package: .venv/installed
 	PACKAGES=build $(BIN)/pytest -m package
 
 deploy: .venv/installed
-	@for model in sm_cnn kim_cnn; do utils/create_deployment_package.sh $$model || exit 1; done
+	utils/create_deployment_package.sh sm_cnn
+	utils/create_deployment_package.sh kim_cnn --vectors data/kim_cnn.vectors.txt.gz
 	$(BIN)/python utils/deploy.py up --sm-cnn build/sm_cnn.zip --kim-cnn build/kim_cnn.zip
 
 # SERVERLESS_INFERENCE_DATA names the folder of the data sets (docs/training.md).

@@ -109,17 +109,20 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
             for axes, field, name, colour, style in lines:
                 values = [row[field] for row in shown]
                 axes.plot(range(len(values)), values, style, color=colour, marker="o", markersize=3)
-                above = (field == "tail") or (field in ("api", "url") and runtime == "torch")
+                offset = 11 if field == "tail" or (field != "frequent" and runtime == "torch") else -18
+                if (field, runtime) == ("frequent", "onnx"):  # no room below
+                    offset = 5
                 axes.annotate(
                     name,
                     (len(values) - 1, values[-1]),
-                    (0, 6 if above else -16),
+                    (0, offset),
                     textcoords="offset points",
                     ha="right",
                     color=colour,
                 )
         dollars.set(title="Kim CNN: dollars per million requests", ylim=(0, None))
-        seconds.set(title="CPU seconds of a cold start", ylim=(0, None), xlabel="hot words in the package")
+        dollars.yaxis.set_major_formatter("${x:.2f}")
+        seconds.set(title="CPU seconds of a cold start", ylim=(0, 3.9), xlabel="hot words in the package")
         seconds.set_xticks(range(len(NUMBERS)), ["none", *(f"{number:,}" for number in NUMBERS[1:-1]), "all"])
         save(figure, path)
 
