@@ -74,7 +74,8 @@ def function_bytes() -> float:
 
 def api_bytes() -> int:
     """Return the bytes of the API's line."""
-    line: str = template.read()["Resources"]["Stage"]["Properties"]["AccessLogSettings"]["Format"]
+    line, parts = template.read()["Resources"]["Stage"]["Properties"]["AccessLogSettings"]["Format"]["Fn::Sub"]
+    line = line.replace("${Ip}", parts["Ip"]["Fn::If"][1])  # as by default
     return len(re.sub(r"\$context\.([A-Za-z.]+)", lambda found: VALUES[found[1]], line))
 
 

@@ -155,6 +155,15 @@ def test_a_group_that_api_gateway_logs_to_has_a_vended_name() -> None:
         assert group["Properties"]["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/")
 
 
+@pytest.mark.parametrize(("choice", "logged"), [("on", True), ("off", False)])
+def test_a_line_of_the_api_is_json_with_the_callers_address_by_choice(choice: str, logged: bool) -> None:
+    resources = resolve(template.read(), {"LogClientIp": choice})["Resources"]
+    line, parts = resources["Stage"]["Properties"]["AccessLogSettings"]["Format"]["Fn::Sub"]
+    fields = json.loads(line.replace("${Ip}", parts["Ip"]))
+    assert ("$context.identity.sourceIp" in fields.values()) is logged
+    assert {"request", "api_request", "status"} <= fields.keys()
+
+
 def test_the_tables_of_the_versions_before_stay_readable() -> None:
     (statement,) = sent({})["Resources"]["KimCnnReads"]["Properties"]["PolicyDocument"]["Statement"]
     assert [resource["Fn::Sub"].rpartition("/")[2] for resource in statement["Resource"]] == [
