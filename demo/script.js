@@ -56,9 +56,13 @@ const tokenField = document.getElementById("token");
 const published = document.querySelector('meta[name="api"]').content; // the API it was published with, or ""
 let api = "";
 const homes = {}; // the base URL of each model that has said what it is
+let introduced; // resolved when all models have, or can't
 
-/** Return the URL of a model. */
-const urlOf = (name) => `${homes[name] ?? api.split(" ")[0]}/${name}`;
+/** Return the URL of a model. A function URL answers on any path, so that of several one has to know which is its own. */
+async function urlOf(name) {
+  if (api.includes(" ")) await introduced;
+  return `${homes[name] ?? api.split(" ")[0]}/${name}`;
+}
 
 /** Use the API at the URL in the field; say so, or what is wrong with the URL. */
 function useApi() {
@@ -83,7 +87,7 @@ function changeApi() {
   if (api === before) return;
   for (const name in homes) delete homes[name];
   tokenField.value = "";
-  if (api) introduceModels();
+  if (api) introduced = introduceModels();
 }
 
 /** Return the headers that carry the token, none without one. */
@@ -106,7 +110,7 @@ setting.addEventListener("submit", (event) => {
 });
 apiField.addEventListener("change", changeApi);
 tokenField.addEventListener("change", () => {
-  if (api) introduceModels(); // which may need the token, too
+  if (api) introduced = introduceModels(); // which may need the token, too
 });
 
 // A published page asks its own API, whatever its address says: whoever made the address would read what is typed.
@@ -604,10 +608,11 @@ function panel(model) {
     wait(false, "");
     const fields = read();
     if (!fields) return;
-    const url = urlOf(model.name);
     controller = new AbortController();
     wait(true, quietly ? "" : "Waiting for the answer…");
     try {
+      const url = await urlOf(model.name);
+      if (mine !== turn) return;
       const { answer, seconds } = await postExplained(url, fields, controller);
       if (mine !== turn) return;
       if (!answer || !isTimed(answer) || !model.isAnswer(answer, fields)) {
@@ -767,7 +772,7 @@ function manyTexts(model, section) {
           bar.value += 1;
         };
         const texts = indices.map((index) => items[index]);
-        await answerAll(urlOf(model.name), texts, model.answered, store, mine);
+        await answerAll(await urlOf(model.name), texts, model.answered, store, mine);
         model.answered.finish(indices.map((index) => answers[index]));
       }
     } catch (error) {
@@ -840,6 +845,6 @@ async function introduceModels() {
   });
 }
 
+if (api) introduced = introduceModels();
 followLink();
 window.addEventListener("hashchange", followLink);
-if (api) introduceModels();
