@@ -40,7 +40,7 @@ demo: .venv/installed
 	@$(RUN_LOCALLY) utils/demo.sh
 
 serve: .venv/installed
-	@KIM_CNN='$(KIM_CNN)' SM_CNN='$(SM_CNN)' VECTORS='$(VECTORS)' $(RUN_LOCALLY) utils/demo.sh --stay
+	@exec env KIM_CNN='$(KIM_CNN)' SM_CNN='$(SM_CNN)' VECTORS='$(VECTORS)' $(RUN_LOCALLY) utils/demo.sh --stay
 
 test: .venv/installed
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -64,7 +64,8 @@ package: .venv/installed
 	PACKAGES=build $(BIN)/pytest -m package
 
 deploy: .venv/installed
-	@for model in sm_cnn kim_cnn; do utils/create_deployment_package.sh $$model || exit 1; done
+	utils/create_deployment_package.sh sm_cnn
+	utils/create_deployment_package.sh kim_cnn --vectors data/kim_cnn.vectors.txt.gz
 	$(BIN)/python utils/deploy.py up --sm-cnn build/sm_cnn.zip --kim-cnn build/kim_cnn.zip
 
 # SERVERLESS_INFERENCE_DATA names the folder of the data sets (docs/training.md).

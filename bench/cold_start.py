@@ -6,7 +6,7 @@
 Every round starts each package once, and as floors the two imports that a PyTorch function needs, so that ratios hold
 on a busy machine. `stub_server.py` stands in for DynamoDB. Packages are unzipped before, as Lambda does before it
 starts a process; the first round, which fills the page cache, does not count. The folders of PYTHONPATH come after a
-package.
+package. With --tail each request has a word more that no package holds, so that the table is read.
 
 Prints medians in seconds: `total` is `python` (the interpreter), `load` (importing the handler, which loads the model)
 and `request`. `CPU` is of all threads. `client` is a new DynamoDB client once all is imported, as after a SnapStart
@@ -15,6 +15,7 @@ restore. `MB` is the process's peak of memory.
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -22,12 +23,15 @@ import tempfile
 import time
 import zipfile
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from stub_server import stub_server
 from tqdm import tqdm
 
 from toolkit import cli
+
+Event = dict[str, str]
 
 ONE_START = Path(__file__).with_name("one_start.py")
 EVENTS = {
@@ -38,18 +42,28 @@ FLOORS = {"import torch": "import torch", "boto3 client": "import boto3; boto3.c
 COLUMNS = ("total", "python", "load", "request", "CPU", "client", "MB")
 
 
-def start(python: str, folder: Path) -> dict[str, float]:
-    """Start the function of an unzipped package; return its figures."""
+PYTHON = str(Path(sys.base_prefix) / "bin" / Path(sys.executable).resolve().name)  # without the packages of .venv
+TAIL = " snarkleberry"
+
+
+def with_tail(event: Event) -> Event:
+    """Return an event with one word more, which no package holds."""
+    *_, last = event
+    return {**event, last: event[last] + TAIL}
+
+
+def start(folder: Path, events: Sequence[Event]) -> dict[str, float]:
+    """Start the function of an unzipped package, and let it answer events; return its figures."""
     handler = next(folder.glob("*_handler.py")).stem
     path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
     command: list[str | Path] = [
-        python,
+        PYTHON,
         "-S",
         "-B",
         ONE_START,
         handler,
         str(time.monotonic()),
-        json.dumps(EVENTS[handler]),
+        json.dumps(events),
     ]
     environment = {**os.environ, "PYTHONPATH": path, "WORD_VECTORS_TABLE": "50-float32", "LOG_LEVEL": "CRITICAL"}
     figures: dict[str, float] = json.loads(
@@ -58,13 +72,21 @@ def start(python: str, folder: Path) -> dict[str, float]:
     return figures
 
 
+def run_code(code: str) -> dict[str, float]:
+    """Run code in a new process; return its figures."""
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", code], check=True)
+    total, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"total": total, "CPU": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
+
+
 def main() -> None:
     """Measure; print the table."""
     parser = cli.parser(__doc__)
     parser.add_argument("packages", nargs="+", type=Path, metavar="ZIP", help="packages for this machine's Python")
     parser.add_argument("--rounds", type=int, default=9, help="starts of each that count (default: 9)")
+    parser.add_argument("--tail", action="store_true", help="ask for one word more, which no package holds")
     options = parser.parse_args()
-    python = str(Path(sys.base_prefix) / "bin" / Path(sys.executable).resolve().name)  # without the packages of .venv
     runs: dict[str, list[dict[str, float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as temporary, stub_server():
         folders: dict[str, Path] = {}
@@ -75,11 +97,10 @@ def main() -> None:
         for counted in tqdm(range(-1, options.rounds), disable=None, unit="round"):
             figures = {}
             for name, code in FLOORS.items():
-                began = time.monotonic()
-                subprocess.run([sys.executable, "-c", code], check=True)
-                figures[name] = {"total": time.monotonic() - began}
+                figures[name] = run_code(code)
             for name, folder in folders.items():
-                figures[name] = start(python, folder)
+                event = EVENTS[next(folder.glob("*_handler.py")).stem]
+                figures[name] = start(folder, [with_tail(event) if options.tail else event])
             for name in figures if counted >= 0 else ():
                 runs[name].append(figures[name])
     floors = sum(statistics.median(run["total"] for run in runs[name]) for name in FLOORS)

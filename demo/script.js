@@ -32,11 +32,14 @@ function duration(seconds) {
 
 // Where the API is
 
-/** Return the API's base URL in `text`, without the name of a model or a slash at its end; throw if it is not one. */
-function parseApi(text) {
+/** Return the base URLs in `text`, one for the API or, of function URLs, one for each model, with spaces between. */
+const parseApi = (text) => text.trim().split(/\s+/).map(parseBase).join(" ");
+
+/** Return the base URL in `text`, without the name of a model or a slash at its end; throw if it is not one. */
+function parseBase(text) {
   let url;
   try {
-    url = new URL(text.trim());
+    url = new URL(text);
   } catch {
     throw new Error("This is not a URL: it must start with https:// or http://.");
   }
@@ -52,6 +55,14 @@ const apiNote = document.getElementById("api-note");
 const tokenField = document.getElementById("token");
 const published = document.querySelector('meta[name="api"]').content; // the API it was published with, or ""
 let api = "";
+const homes = {}; // the base URL of each model that has said what it is
+let introduced; // resolved when all models have, or can't
+
+/** Return the URL of a model. A function URL answers on any path, so that of several one has to know which is its own. */
+async function urlOf(name) {
+  if (api.includes(" ")) await introduced;
+  return `${homes[name] ?? api.split(" ")[0]}/${name}`;
+}
 
 /** Use the API at the URL in the field; say so, or what is wrong with the URL. */
 function useApi() {
@@ -63,7 +74,7 @@ function useApi() {
     wrong = error.message;
   }
   const missing = "Paste a URL that utils/deploy.py or make serve printed.";
-  apiNote.textContent = wrong || (api ? `Requests go to ${new URL(api).host}.` : missing);
+  apiNote.textContent = wrong || (api ? `Requests go to ${api.split(" ").map((base) => new URL(base).host).join(" and ")}.` : missing);
   if (!api) apiDetails.open = true;
   apiNote.classList.toggle("wrong", Boolean(wrong));
   apiField.setAttribute("aria-invalid", Boolean(wrong));
@@ -74,8 +85,9 @@ function changeApi() {
   const before = api;
   useApi();
   if (api === before) return;
+  for (const name in homes) delete homes[name];
   tokenField.value = "";
-  if (api) introduceModels();
+  if (api) introduced = introduceModels();
 }
 
 /** Return the headers that carry the token, none without one. */
@@ -98,7 +110,7 @@ setting.addEventListener("submit", (event) => {
 });
 apiField.addEventListener("change", changeApi);
 tokenField.addEventListener("change", () => {
-  if (api) introduceModels(); // which may need the token, too
+  if (api) introduced = introduceModels(); // which may need the token, too
 });
 
 // A published page asks its own API, whatever its address says: whoever made the address would read what is typed.
@@ -596,10 +608,11 @@ function panel(model) {
     wait(false, "");
     const fields = read();
     if (!fields) return;
-    const url = `${api}/${model.name}`;
     controller = new AbortController();
     wait(true, quietly ? "" : "Waiting for the answer…");
     try {
+      const url = await urlOf(model.name);
+      if (mine !== turn) return;
       const { answer, seconds } = await postExplained(url, fields, controller);
       if (mine !== turn) return;
       if (!answer || !isTimed(answer) || !model.isAnswer(answer, fields)) {
@@ -759,7 +772,7 @@ function manyTexts(model, section) {
           bar.value += 1;
         };
         const texts = indices.map((index) => items[index]);
-        await answerAll(`${api}/${model.name}`, texts, model.answered, store, mine);
+        await answerAll(await urlOf(model.name), texts, model.answered, store, mine);
         model.answered.finish(indices.map((index) => answers[index]));
       }
     } catch (error) {
@@ -808,16 +821,21 @@ function followLink() {
 async function introduceModels() {
   const asked = api;
   const answers = await Promise.allSettled(
-    PANELS.map(async ({ name }) => {
-      const response = await fetch(`${asked}/${name}`, {
-        headers: authorization(),
-        credentials: "omit",
-        signal: AbortSignal.timeout(TIMEOUT),
-      });
-      const about = await response.json();
-      if (about?.model !== name) throw new Error("not this API");
-      return about;
-    }),
+    PANELS.map(({ name }) =>
+      Promise.any(
+        asked.split(" ").map(async (base) => {
+          const response = await fetch(`${base}/${name}`, {
+            headers: authorization(),
+            credentials: "omit",
+            signal: AbortSignal.timeout(TIMEOUT),
+          });
+          const about = await response.json();
+          if (about?.model !== name) throw new Error("not this API");
+          if (asked === api) homes[name] = base;
+          return about;
+        }),
+      ),
+    ),
   );
   if (asked !== api) return;
   const any = answers.some(({ value }) => value);
@@ -827,6 +845,6 @@ async function introduceModels() {
   });
 }
 
+if (api) introduced = introduceModels();
 followLink();
 window.addEventListener("hashchange", followLink);
-if (api) introduceModels();

@@ -159,14 +159,17 @@ def _json(body: Any) -> str:
 
 
 def _response(status: int, body: Any, settings: Settings, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    cors = {
+        "Access-Control-Allow-Origin": settings.cors_allow_origin,
+        "Access-Control-Allow-Headers": "Content-Type",
+        "Access-Control-Allow-Methods": METHODS,
+        "Access-Control-Expose-Headers": "Retry-After",
+    }
     return {
         "statusCode": status,
         "headers": {
             "Content-Type": "application/json",
-            "Access-Control-Allow-Origin": settings.cors_allow_origin,
-            "Access-Control-Allow-Headers": "Content-Type",
-            "Access-Control-Allow-Methods": METHODS,
-            "Access-Control-Expose-Headers": "Retry-After",
+            **(cors if settings.cors_allow_origin else {}),
             **(headers or {}),
         },
         "body": "" if body is None else _json(body),

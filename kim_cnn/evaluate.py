@@ -12,6 +12,11 @@ Baselines learn from the rows that --trained-on names, those that the model was 
 a page that shows all figures, and the most confident mistakes.
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 

@@ -12,6 +12,11 @@ dev set is kept; of a file that is a tenth of its rows unless --dev names anothe
 the best so far. The last line on stdout is what `kim_cnn.evaluate` prints for the written model and these rows.
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import argparse
 import math
 from collections.abc import Callable, Iterable, Sequence

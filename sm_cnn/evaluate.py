@@ -12,6 +12,11 @@ deployed function scores. Sentences are tokenized and cut as the model's config 
 folder for a page that shows all figures, and the questions that were ranked worst.
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 

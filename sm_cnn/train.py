@@ -14,6 +14,11 @@ seed, unless --dev names one; no question is in both. Or --data is the folder th
 Training ends with what `sm_cnn.evaluate` prints for the written model on dev, and on --test FILE.
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 
 from inference.model_file import ModelFileError
 from inference.settings import SettingsError
+from toolkit import ctrl_c
 from toolkit.atomic_write import atomic_write
 from toolkit.compression import DamagedFileError, compress, open_decompressed
 
@@ -41,6 +42,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 def run(main: Callable[[], int]) -> NoReturn:
     """Run a command's `main` and exit: 1 with one line on stderr for a failure, 130 for Ctrl-C."""
     name = program()
+    ctrl_c.raise_again()
     try:
         code = main()
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """Requests from a data file, and how often a function that answers them has to read the table."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,19 +68,20 @@ class CountingTable:
         return {"Responses": {table: []}}
 
 
-def replay(requests: Sequence[Fields], life: int, cache_size: int, hot: HotWords | None = None) -> Reads:
+def replay(requests: Iterable[Fields], life: int, cache_size: int, hot: HotWords | None = None) -> Reads:
     """Return what `requests` read when one container after another answers `life` of them, with a cache of its own.
 
-    Words in `hot` travel in its package.
+    Words in `hot` travel in its package. There must be a request at least.
     """
     table = CountingTable()
-    words = reading = 0
-    for start in range(0, len(requests), life):
-        vectors = WordVectors(
-            lambda: table, "words", hot.length if hot else 1, cache_size, unknown_seconds=math.inf, hot=hot
-        )
-        for fields in requests[start : start + life]:
-            calls = table.calls
-            words += len(vectors.lookup(word for text in fields.values() for word in tokenize(text)))
-            reading += table.calls > calls
-    return Reads(words / len(requests), 1 - table.keys / words, reading / len(requests))
+    count = words = reading = 0
+    for fields in requests:
+        if count % life == 0:
+            vectors = WordVectors(
+                lambda: table, "words", hot.length if hot else 1, cache_size, unknown_seconds=math.inf, hot=hot
+            )
+        count += 1
+        calls = table.calls
+        words += len(vectors.lookup(word for text in fields.values() for word in tokenize(text)))
+        reading += table.calls > calls
+    return Reads(words / count, 1 - table.keys / words, reading / count)

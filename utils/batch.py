@@ -23,6 +23,11 @@ Rows that could not be scored have no answer, and OUTPUT.failed.jsonl names them
 then. Only texts are sent, into a private bucket of the stack, and `collect` deletes them when all parts are done.
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import argparse
 import contextlib
 import csv

@@ -6,6 +6,11 @@ Example:
   python utils/check_model.py kim_cnn kim_cnn.model
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 from pathlib import Path
 
 from architectures import PREDICT

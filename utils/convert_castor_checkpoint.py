@@ -14,6 +14,11 @@ Example:
   python utils/convert_castor_checkpoint.py kim_cnn.SST-1.pt kim_cnn.model --labels negative positive
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import math
 import pickle  # nosec B403 # its Unpickler is subclassed, with a list of what may be loaded
 from collections import OrderedDict

@@ -20,7 +20,7 @@ target's wheels, so any Linux machine will do. Built twice from the same wheels,
   --model FILE         model file to serve (default: MODEL.model at the root of the project)
   --vectors FILE       vector file that is, or will be, in the table: the package gets the vectors of its most frequent
                        words, which are then not read from the table
-  --hot-words N        how many words; 0 for none (default: as many as take 20 MB, 100,000 of 50 dimensions)
+  --hot-words N        how many words; 0 for none (default: as many as take 10 MB, 50,000 of 50 dimensions)
   --hot-words-from LIST  of the words of this list, one a line
   --format NAME        float32 (default) or float16, as the vectors were uploaded
   --output FILE        zip to write (default: build/MODEL.zip), with its software bill of materials, MODEL.cdx.json, beside

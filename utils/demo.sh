@@ -56,6 +56,7 @@ if [[ ${1:-} != --stay ]]; then
 else
     api=$(awk '$1 ~ /CnnUrl$/ { print $2; exit }' build/local/urls)
     printf '\nserving until Ctrl-C; try it at\n'
-    python -u -m http.server --bind 127.0.0.1 --directory demo 0 2>build/local/page.log |
-        sed -u -n "s|.*(\(http.*\)) .*|\1?api=${api%/*}|p"
+    # In the place of this shell, so that what ends the shell ends the server.
+    exec python -u -m http.server --bind 127.0.0.1 --directory demo 0 2>build/local/page.log \
+        > >(sed -u -n "s|.*(\(http.*\)) .*|\1?api=${api%/*}|p")
 fi

@@ -17,6 +17,11 @@ Example:
   python utils/deploy.py down --stack my-models
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import argparse
 import itertools
 import time
@@ -113,7 +118,8 @@ def put_page(session: boto3.Session, options: Options, stack: Stack) -> None:
             stack = update(session, sam_of(options), stack, stack.packages, {"Page": "true"}, {})
         except CommandError as error:
             raise CommandError(f"the API is there, the page is not: {error}") from None
-    api = (stack.outputs.get("KimCnnUrl") or stack.outputs["SmCnnUrl"]).rpartition("/")[0]
+    # One for both models, or with function URLs one each
+    api = " ".join({url.rpartition("/")[0]: None for name, url in stack.outputs.items() if name.endswith("CnnUrl")})
     page.put(session.client("s3"), stack.outputs["PageBucket"], account_of(session), api)
     print("PageUrl", page.url(session, stack.outputs["PageBucket"]))
 

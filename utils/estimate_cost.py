@@ -3,26 +3,34 @@
     python utils/estimate_cost.py bench/results/durations.json --data sst/stsa.fine.dev.tsv
     python utils/estimate_cost.py bench/results/durations.json --data trecqa/raw-dev --life 500 --plot cost.svg
 
-The durations file is JSON: `memory_mb`, `dim`, `log_bytes` per request, and under `packages` for each package
+The durations file is JSON: `memory_mb`, `dim`, the bytes that a request logs (`function_log_bytes`, `api_log_bytes`,
+and with PlatformLogs=on `platform_log_bytes`; bench/log_bytes.py), and under `packages` for each package
 `start_seconds` (a cold start, to its first answer), `restore_seconds` (the same from a SnapStart snapshot),
 `cached_seconds` and `uncached_seconds` (a warm request with every word in the cache, and with none) and
 `read_wait_seconds` (what DynamoDB takes to answer); `batch_seconds`, of a row in a batch (bench/batch_rate.py), may be
-left out, and the column with it. Durations measured on another machine hold on Lambda as far as the
-processors are alike.
+left out, and the column with it. Durations measured on another machine hold on Lambda as far as the processors are
+alike.
 
 The requests of --data (in the forms of `load_test.py`) go in random order to containers that live for --life requests
 each: that gives the cache hit rate, and shares the cost of a start. The first --hot-words of --vectors are in the
-package; then name durations that were measured with such a package. Prices are without free tiers. What alarms, metrics
-and traces add (AlarmEmail, Metrics and Tracing of template.yaml) stands below the table.
+package; the estimate then still has each container start a client for the table, as nearly each one meets another word.
+The sum is that of Front=http-api; below it stands that of function URLs, which cost nothing and have no log. Prices are
+without free tiers. What alarms, metrics and traces add (AlarmEmail, Metrics and Tracing of template.yaml) stands below
+the table.
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import json
-import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from inference import log_line
 from inference.hot_words import HotWords
@@ -33,64 +41,28 @@ from toolkit.cli import CommandError, run
 from toolkit.plot import WIDTH, pyplot, readable, save
 from toolkit.prices import (
     DOLLARS_PER_ALARM_METRIC,
-    DOLLARS_PER_API_REQUEST,
     DOLLARS_PER_DASHBOARD,
     DOLLARS_PER_GB_SECOND,
     DOLLARS_PER_LAMBDA_REQUEST,
     DOLLARS_PER_LOG_GB,
     DOLLARS_PER_METRIC,
-    DOLLARS_PER_RESTORED_GB,
     DOLLARS_PER_SERVER_HOUR,
     DOLLARS_PER_SNAPSHOT_GB_SECOND,
     DOLLARS_PER_TRACE,
     HOURS_PER_MONTH,
 )
+from toolkit.request_cost import WORD_BYTES, Way, per_request
 from toolkit.traffic import Reads, read_requests, replay
 from toolkit.vectors.file import VectorFile
 from toolkit.vectors.hot_words import choose
 from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT, largest_item, read_units
 
 SERVER_MONTH = DOLLARS_PER_SERVER_HOUR * HOURS_PER_MONTH
-ALARM_METRICS_OF_API, ALARM_METRICS_OF_MODEL = 3, 6  # that the alarms of template.yaml look at
+ALARM_METRICS_OF_FRONT, ALARM_METRICS_OF_MODEL = 3, 6  # that the alarms of template.yaml look at
 BATCH_ROWS, BATCH_FUNCTIONS = 1_000_000, 10  # the default of BatchConcurrency
 METRICS_BYTES = 446  # that Metrics=on adds to a line of the log
-WORD_BYTES = 10  # a long word; the read unit of an item of 50 or 300 dimensions does not depend on it
+LOG_BYTES = ("function_log_bytes", "api_log_bytes", "platform_log_bytes")
 DURATIONS = ("start_seconds", "restore_seconds", "cached_seconds", "uncached_seconds", "read_wait_seconds")
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way to serve requests, and the dollars of one, by part."""
-
-    name: str
-    snapstart: bool
-    cache: bool
-    parts: dict[str, float]
-
-    @property
-    def dollars(self) -> float:
-        """Of one request."""
-        return sum(self.parts.values())
-
-
-def per_request(durations: dict[str, Any], package: str, reads: Reads, life: int, snapstart: bool) -> dict[str, float]:
-    """Return the dollars of one request, by part; a container's start is shared among its `life` requests."""
-    measured, gigabytes = durations["packages"][package], durations["memory_mb"] / 1024
-    cached = _billed(measured["cached_seconds"])
-    uncached = _billed(measured["uncached_seconds"] + measured["read_wait_seconds"])
-    warm = (1 - reads.reading) * cached + reads.reading * uncached
-    start = measured["restore_seconds"] if snapstart else measured["start_seconds"]
-    units = read_units(largest_item(WORD_BYTES, durations["dim"], "float32"))
-    return {
-        "gateway": DOLLARS_PER_API_REQUEST,
-        "Lambda requests": DOLLARS_PER_LAMBDA_REQUEST,
-        "Lambda time, requests": DOLLARS_PER_GB_SECOND * gigabytes * warm,
-        "Lambda time, starts": DOLLARS_PER_GB_SECOND * gigabytes * start / life,
-        "SnapStart restores": DOLLARS_PER_RESTORED_GB * gigabytes / life if snapstart else 0.0,
-        "DynamoDB reads": DOLLARS_PER_READ_UNIT * units * reads.words * (1 - reads.hit_rate),
-        "logs": DOLLARS_PER_LOG_GB * durations["log_bytes"] / 1e9,
-        "Step Functions, S3": 0.0,
-    }
 
 
 def per_batch_row(durations: dict[str, Any], package: str, vocabulary: int) -> dict[str, float]:
@@ -105,13 +77,10 @@ def per_batch_row(durations: dict[str, Any], package: str, vocabulary: int) -> d
         "Lambda time, starts": DOLLARS_PER_GB_SECOND * gigabytes * measured["start_seconds"] * share,
         "SnapStart restores": 0.0,
         "DynamoDB reads": DOLLARS_PER_READ_UNIT * units * vocabulary * share,
-        "logs": DOLLARS_PER_LOG_GB * durations["log_bytes"] / 1e9 / PART_ROWS,
+        "logs of the function": DOLLARS_PER_LOG_GB * durations["function_log_bytes"] / 1e9 / PART_ROWS,
+        "logs of the API": 0.0,
         "Step Functions, S3": PART_DOLLARS / PART_ROWS,
     }
-
-
-def _billed(seconds: float) -> float:
-    return math.ceil(round(1e3 * seconds, 6)) / 1e3  # Lambda bills whole milliseconds
 
 
 def snapshot_month(durations: dict[str, Any]) -> float:
@@ -121,12 +90,16 @@ def snapshot_month(durations: dict[str, Any]) -> float:
 
 def watching(models: int) -> str:
     """Return what it costs to watch a stack of so many models, in sentences."""
-    alarms = DOLLARS_PER_ALARM_METRIC * (ALARM_METRICS_OF_API + ALARM_METRICS_OF_MODEL * models)
+    alarms, of_urls = (
+        DOLLARS_PER_ALARM_METRIC * (ALARM_METRICS_OF_FRONT * fronts + ALARM_METRICS_OF_MODEL * models)
+        for fronts in (1, models)  # one API, or a function URL for each
+    )
     metrics = DOLLARS_PER_METRIC * len(log_line.METRICS) * models
     line = 1e6 * DOLLARS_PER_LOG_GB * METRICS_BYTES / 1e9
     return (
-        f"Watching {models} model{'s' if models > 1 else ''} costs, a month: alarms ${alarms:.2f}, a dashboard "
-        f"${DOLLARS_PER_DASHBOARD:.2f}, metrics ${metrics:.2f} and ${line:.2f} of log per million requests."
+        f"Watching {models} model{'s' if models > 1 else ''} costs, a month: alarms ${alarms:.2f} (with function URLs "
+        f"${of_urls:.2f}), a dashboard ${DOLLARS_PER_DASHBOARD:.2f}, metrics ${metrics:.2f} and ${line:.2f} of log per "
+        "million requests."
     )
 
 
@@ -134,7 +107,7 @@ def read_durations(path: Path) -> dict[str, Any]:
     """Read a durations file; raise CommandError that names file and field."""
     try:
         durations: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        numbers = {name: durations[name] for name in ("memory_mb", "dim", "log_bytes")}
+        numbers = {name: durations[name] for name in ("memory_mb", "dim", *LOG_BYTES)}
         for package, measured in durations["packages"].items():
             numbers |= {f"packages.{package}.{name}": measured[name] for name in DURATIONS}
     except KeyError as error:
@@ -154,6 +127,7 @@ def breakdown(ways: Sequence[Way]) -> str:
     lines = [["dollars per million requests", *(way.name for way in ways)], ["---", *["---:"] * len(ways)]]
     lines += [[part, *(f"{1e6 * way.parts[part]:.2f}" for way in ways)] for part in ways[0].parts]
     lines += [["**sum**", *(f"**{1e6 * way.dollars:.2f}**" for way in ways)]]
+    lines += [["**sum, function URLs**", *(f"**{1e6 * way.url_dollars:.2f}**" for way in ways)]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -166,9 +140,8 @@ def plot(ways: Sequence[Way], snapshot: float, path: Path) -> None:
         figure, axes = pyplot().subplots(figsize=(WIDTH, 4.6), layout="constrained")
         axes.axhline(SERVER_MONTH, color="black")
         axes.text(1.2 * most, SERVER_MONTH, f"a server: ${SERVER_MONTH:.2f}", ha="right", va="bottom")
-        lines = {
-            (way.snapstart, round(1e6 * way.dollars, 2)): way for way in reversed(shown)
-        }  # one of those that coincide
+        # One of those that coincide.
+        lines = {(way.snapstart, round(1e6 * way.dollars, 2)): way for way in reversed(shown)}
         for place, way in enumerate(lines.values()):
             name, colour = "SnapStart" if way.snapstart else way.name, f"C{place}"
             fixed = snapshot * way.snapstart
@@ -198,6 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw cost a month, .svg or .png")
     parser.add_argument("--hot-words", type=cli.positive, metavar="N", help="words of --vectors in the package")
     parser.add_argument("--vectors", type=Path, metavar="FILE", help="vector file, most frequent words first")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(argv)
     if bool(options.hot_words) != bool(options.vectors):
         parser.error("--hot-words and --vectors go together")
@@ -210,8 +184,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     hot = None
     if options.vectors:
         hot = HotWords(*choose(VectorFile(options.vectors), options.hot_words, "float32"), {})
-    reads = {life: replay(requests, life, options.cache, hot) for life in lives}
-    uncached = replay(requests, options.life, 0, hot)
+
+    def reads_of(life: int, cache: int) -> Reads:
+        shown = tqdm(requests, f"containers of {life}", unit=" requests", leave=False, disable=options.quiet or None)
+        return replay(shown, life, cache, hot)
+
+    reads = {life: reads_of(life, options.cache) for life in lives}
+    uncached = reads_of(options.life, 0)
     print(f"{len(requests)} requests of {options.data.name}, {reads[1].words:.1f} distinct words each\n")
     print("| requests a container serves | words found at hand | requests that read the table |")
     print("| ---: | ---: | ---: |")
@@ -238,11 +217,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"\nContainers that serve {options.life} requests, {durations['memory_mb']} MB.\n\n{breakdown(shown)}\n")
     print(f"A SnapStart snapshot costs ${snapshot:.2f} a month.")
     print(f"{watching(1)}\n{watching(2)}")
+    platform = 1e6 * DOLLARS_PER_LOG_GB * durations["platform_log_bytes"] / 1e9
+    print(f"PlatformLogs=on adds ${platform:.2f} of log per million requests.")
     print(f"A million traces cost ${1e6 * DOLLARS_PER_TRACE:.2f}: of a request a second, and of 5 % of the others.")
     print(f"A t4g.small that is always on costs ${SERVER_MONTH:.2f} a month, as much as")
     for way in ways:
         left = SERVER_MONTH - snapshot * way.snapstart
-        print(f"- {way.name}: {left / way.dollars / 1e6:.1f} million requests a month")
+        each = [f"{left / dollars / 1e6:.1f}" for dollars in (way.dollars, way.url_dollars)]
+        print(f"- {way.name}: {each[0]} million requests a month, {each[1]} through function URLs")
     if options.plot:
         plot(ways, snapshot, options.plot)
     return 0

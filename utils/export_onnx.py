@@ -7,6 +7,11 @@ Example:
   python utils/export_onnx.py sm_cnn sm_cnn.model build/sm_cnn.onnx
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import contextlib
 import io
 import json

@@ -12,6 +12,11 @@ An OUTPUT that exists is overwritten only if it has one word a line, as a vocabu
 last by mistake stays.
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import sys
 from collections.abc import Iterable
 from pathlib import Path

@@ -7,6 +7,11 @@ The list is CSV, `word,count`, with or without a header, compressed or not, for 
 rtatman/english-word-frequency. Words come most frequent first; ties keep the file's order.
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import csv
 import sys
 from collections.abc import Iterator

@@ -13,6 +13,11 @@ ranks: p99 is the least latency that at least 99 % of requests do not exceed. A 
 counts as a cold start.
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import itertools
 import json
 import time

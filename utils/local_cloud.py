@@ -8,6 +8,11 @@ Example:
   python utils/local_cloud.py --port 4567 -- bash
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import signal
 import subprocess
 import sys

@@ -8,6 +8,11 @@ Example:
   python utils/pack_hot_words.py kim_cnn kim_cnn.model glove.6B.50d.txt build/package/hot_words --words 100000
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 from pathlib import Path
 
 import numpy as np

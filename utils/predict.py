@@ -16,6 +16,11 @@ again, after the seconds that Retry-After asks for. Answers are kept in OUTPUT.p
 interrupted run. OUTPUT is written when all answers are there.
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import argparse
 import contextlib
 import csv

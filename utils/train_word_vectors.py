@@ -11,6 +11,11 @@ give the same file, byte for byte: so one thread trains. Words come most frequen
 overwritten only if it holds word vectors.
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import argparse
 import logging
 import sys

@@ -10,6 +10,11 @@ interruption, the same command resumes. Region, credentials and endpoint come fr
 AWS tool.
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import argparse
 from collections.abc import Sequence
 from pathlib import Path

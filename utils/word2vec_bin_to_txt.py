@@ -10,6 +10,11 @@ the same float32. OUT is compressed when it ends in .gz, .bz2 or .xz. Models of 
 the other kinds take no more memory the longer they are.
 """
 
+if __name__ == "__main__":  # before the imports, which may take seconds
+    from toolkit import ctrl_c
+
+    ctrl_c.end_at_once()
+
 import sys
 from collections.abc import Iterator
 from itertools import islice, starmap

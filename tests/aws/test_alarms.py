@@ -14,7 +14,7 @@ from tests.aws_strict.templates import PSEUDO, resolve
 from tests.conftest import ROOT, Cloud
 from tests.stacks import DEPLOY, SENTENCE, call, printed
 from toolkit.deployment import template
-from utils.estimate_cost import ALARM_METRICS_OF_API, ALARM_METRICS_OF_MODEL
+from utils.estimate_cost import ALARM_METRICS_OF_FRONT, ALARM_METRICS_OF_MODEL
 
 TOLD = {"AlarmEmail": "on-call@example.org"}
 EACH = ("Errors", "NearBound", "ReadThrottles", "Throttles")  # of a model
@@ -39,10 +39,11 @@ def alarms(values: dict[str, str]) -> dict[str, dict[str, Any]]:
     return {name: each["Properties"] for name, each in resources.items() if each["Type"] == "AWS::CloudWatch::Alarm"}
 
 
-def of(*models: str, metrics: bool = False, leaving: str = "") -> set[str]:
-    """Return the names of the alarms that there are for somebody."""
-    each = [*EACH, *(["UnknownWords"] if metrics else [])]
-    return {"ServerErrors", "Latency", *(f"{model}{name}" for model in models for name in each)} - {leaving}
+def of(*models: str, metrics: bool = False, leaving: str = "", urls: bool = False) -> set[str]:
+    """Return the names of the alarms that there are for somebody, with function URLs or with an API."""
+    front = ["ServerErrors", "Latency"]
+    each = [*EACH, *(["UnknownWords"] if metrics else []), *(front if urls else [])]
+    return {*([] if urls else front), *(f"{model}{name}" for model in models for name in each)} - {leaving}
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,12 @@ def of(*models: str, metrics: bool = False, leaving: str = "") -> set[str]:
         ({**TOLD, "KimCnnTable": "word-vectors"}, of("SmCnn", "KimCnn", leaving="KimCnnReadThrottles")),  # one table
         ({**TOLD, "DeploySmCnn": "false", "Metrics": "on"}, of("KimCnn", metrics=True)),
         ({**TOLD, "DeploySmCnn": "false", "Concurrency": "0"}, of("KimCnn", leaving="KimCnnNearBound")),
+        ({**TOLD, "Front": "function-url"}, of("SmCnn", "KimCnn", urls=True)),
         ({"Canary": "Canary10Percent5Minutes"}, {"ServerErrors", "SmCnnErrors", "KimCnnErrors"}),
+        (
+            {"Canary": "Canary10Percent5Minutes", "Front": "function-url", "DeploySmCnn": "false"},
+            {"KimCnnServerErrors", "KimCnnErrors"},
+        ),
     ],
 )
 def test_alarms_are_there_where_somebody_is_told_or_a_canary_is_taken_back(
@@ -74,13 +80,31 @@ def test_each_alarm_has_its_paragraph_in_the_runbook() -> None:
     assert kinds <= set(re.findall(r"(?m)^### `(\w+)`", text))
 
 
-@pytest.mark.parametrize(("models", "values"), [(1, {"DeploySmCnn": "false"}), (2, {"KimCnnTable": "other"})])
-def test_the_estimate_counts_the_metrics_of_the_alarms(models: int, values: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("models", "fronts", "values"),
+    [
+        (1, 1, {"DeploySmCnn": "false"}),
+        (2, 1, {"KimCnnTable": "other"}),
+        (1, 1, {"DeploySmCnn": "false", "Front": "function-url"}),
+        (2, 2, {"KimCnnTable": "other", "Front": "function-url"}),
+    ],
+)
+def test_the_estimate_counts_the_metrics_of_the_alarms(models: int, fronts: int, values: dict[str, str]) -> None:
     found = alarms({**TOLD, "Metrics": "on", **values}).values()
     metrics = [
         each for alarm in found for each in alarm.get("Metrics", [{"MetricStat": alarm}]) if "MetricStat" in each
     ]
-    assert len(metrics) == ALARM_METRICS_OF_API + ALARM_METRICS_OF_MODEL * models
+    assert len(metrics) == ALARM_METRICS_OF_FRONT * fronts + ALARM_METRICS_OF_MODEL * models
+
+
+def test_behind_function_urls_the_alarms_look_at_what_lambda_counts() -> None:
+    found = alarms({**TOLD, "Front": "function-url"})
+    metrics = [each["MetricStat"]["Metric"] for each in found["KimCnnServerErrors"]["Metrics"] if "MetricStat" in each]
+    assert {metric["MetricName"] for metric in metrics} == {"Url5xxCount", "UrlRequestCount"}
+    for metric in (*metrics, found["KimCnnLatency"]):
+        assert metric["Namespace"] == "AWS/Lambda"
+        assert metric["Dimensions"][0] == {"Name": "FunctionName", "Value": {"Ref": "KimCnnFunction"}}
+    assert found["KimCnnLatency"]["MetricName"] == "Duration"
 
 
 def filled(values: dict[str, str], **options: bool) -> dict[str, Any]:
@@ -119,18 +143,22 @@ def joined(node: Any, names: dict[str, str]) -> str:
     return re.sub(r"\$\{([\w:]+)\}", lambda found: known[found[1]], text)
 
 
-@pytest.mark.parametrize(("values", "models"), [({}, 2), ({"DeploySmCnn": "false"}, 1)])
+@pytest.mark.parametrize(
+    ("values", "models", "widgets"),
+    [({}, 2, 8), ({"DeploySmCnn": "false"}, 1, 5), ({"Front": "function-url"}, 2, 8)],
+)
 def test_the_dashboard_is_json_with_the_metrics_of_the_models_that_are_there(
-    values: dict[str, str], models: int
+    values: dict[str, str], models: int, widgets: int
 ) -> None:
     resources = resolve(sent({**TOLD, **values}), {**TOLD, **values})["Resources"]
     names = {**PSEUDO, "Api": "a", "SmCnnFunction": "sm", "KimCnnFunction": "kim", "Concurrency": "20"}
     names |= {"SmCnnTable": "words", "KimCnnTable": "words"}
     body = json.loads(joined(resources["Dashboard"]["Properties"]["DashboardBody"], names))
-    assert len(body["widgets"]) == 2 + 3 * models
+    assert len(body["widgets"]) == widgets
     text = json.dumps(body)
     assert ('"sm"' in text, '"kim"' in text) == (models == 2, True)
-    for metric in ("5xx", "Latency", "Errors", "Throttles", "ConcurrentExecutions", "ReadThrottleEvents", "unknown"):
+    front = ("Url5xxCount", "UrlRequestLatency") if "Front" in values else ("5xx", "Latency")
+    for metric in (*front, "Errors", "Throttles", "ConcurrentExecutions", "ReadThrottleEvents", "unknown"):
         assert f'"{metric}"' in text
 
 
@@ -160,6 +188,8 @@ def test_a_canary_shifts_the_alias_that_the_api_calls_once_the_first_request_is_
         watching = {each["Name"]["Ref"] for each in group["AlarmConfiguration"]["Alarms"]}
         assert watching == {"ServerErrors", f"{model}Errors"} <= alarms(values).keys()
         assert resources[f"{model}Integration"]["Properties"]["IntegrationUri"] == {"Ref": f"{model}Live"}
+        behind_url = filled({**values, "Front": "function-url"})["Resources"][f"{model}Canary"]["Properties"]
+        assert {"Name": {"Ref": f"{model}ServerErrors"}} in behind_url["AlarmConfiguration"]["Alarms"]
     assert "UpdatePolicy" not in resolve(sent({}), {})["Resources"]["KimCnnLive"]
 
 

@@ -11,7 +11,7 @@ MOST_SECONDS = 2 * 3600  # of a run
 WORDS = 10_085  # of the sample in data/
 GB_OF_A_FUNCTION = 2.0  # the largest that a step asks for
 WATCHED_METRICS = 15  # that alarms look at, and at most that functions write
-STARTS = 80  # of functions: every version of both models, and the first requests that come at once
+STARTS = 90  # of functions: every version of both models, and the first requests that come at once
 VERSIONS = 16  # of both functions together
 DOLLARS_PER_1000_PUTS = 0.005  # https://aws.amazon.com/s3/pricing/ (us-east-1, as of 2026-11)
 

@@ -71,8 +71,7 @@ def step(essential: bool = False, aws_only: str = "") -> Callable[[Callable[[Run
 @step(essential=True)
 def preflight(run: Run) -> None:
     """Ask the account for what a deployment can fail by; free."""
-    run.client("cloudformation").validate_template(TemplateBody=(ROOT / "template.yaml").read_text(encoding="utf-8"))
-    if run.only_aws("CloudFormation itself takes the template; the account's quotas; how full its log policy is"):
+    if run.only_aws("the account's quotas; how full its log policy is"):
         limits = run.client("lambda").get_account_settings()["AccountLimit"]
         run.fact(f"Lambda runs at most {limits['ConcurrentExecutions']} requests at once")
         policies = run.client("logs").describe_resource_policies()["resourcePolicies"]
@@ -413,6 +412,24 @@ def throttle(run: Run) -> None:
         run.check(answer.body == {"message": "Too Many Requests"}, f"a 429 has the body {answer.body!r}")
         run.fact(f"headers of a 429: {dict(answer.headers)}")
     run.deploy("up", "--parameter=Throttle=20")
+
+
+@step()
+def front(run: Run) -> None:
+    """Serve through function URLs, open and for signed requests alone, and then through an API again."""
+    run.deploy("up", "--parameter=Front=function-url")
+    run.check("lambda-url" in run.url("kim_cnn"), f"Kim CNN is at {run.url('kim_cnn')}")
+    if run.only_aws("how long an open URL takes to let callers in"):
+        started = time.monotonic()
+        waited_for(lambda: all(run.send(run.url(m), REQUESTS[m]).status == 200 for m in REQUESTS), 60)
+        run.fact(f"both URLs answer {time.monotonic() - started:.0f} s after `up`")
+    run.check_answers()
+    check_cors(run)
+    run.deploy("up", "--parameter=Auth=iam")
+    answer = run.send(run.url("kim_cnn"), SENTENCE)
+    run.check(answer.status == 403, f"without a signature: {answer.status} {answer.body}")
+    run.deploy("up", "--parameter=Auth=none", "--parameter=Front=http-api")
+    run.check_answers()
 
 
 @step()

@@ -726,6 +726,44 @@ def test_every_url_that_a_deployment_prints_works(page: Page, typed: str, asked:
     expect(field).to_have_attribute("aria-invalid", "false")
 
 
+class FunctionUrls:
+    """Two function URLs, SM-CNN's first; which model is where, they say when the test lets them."""
+
+    def __init__(self, page: Page) -> None:
+        self.held: list[tuple[Route, str]] = []
+        self.asked: list[str] = []
+        page.route("http://sm.test/**", lambda route: self.answer(route, "sm_cnn"))
+        page.route("http://kim.test/**", lambda route: self.answer(route, "kim_cnn"))
+
+    def answer(self, route: Route, model: str) -> None:
+        if route.request.method == "GET":
+            self.held.append((route, model))
+            return
+        self.asked.append(route.request.url)
+        fields: dict[str, Any] = route.request.post_data_json or {}
+        reply(route, 200, sentiment(fields) if model == "kim_cnn" else relevance(fields))
+
+    def introduce(self) -> None:
+        """Answer on every path, as function URLs do, so that the path tells nothing."""
+        for route, model in self.held:
+            reply(route, 200, {**ABOUT[model], "samples": []})
+
+
+def test_each_model_is_asked_at_the_function_url_where_it_says_it_is(page: Page) -> None:
+    urls = FunctionUrls(page)
+    open_page(page, "http://sm.test/sm_cnn%20http://kim.test/kim_cnn#model=kim_cnn&input=a+fine+film")
+    expect(page.get_by_label("API URL")).to_have_value("http://sm.test http://kim.test")
+    expect(page.locator("#api-note")).to_have_text("Requests go to sm.test and kim.test.")
+    expect(page.locator("#kim_cnn [aria-busy=true]")).to_have_count(1)
+    page.wait_for_timeout(200)  # in which it could ask one that has not said what it is
+    assert urls.asked == []
+    urls.introduce()
+    expect(page.locator(".label")).to_have_text("positive")
+    rank(page, "what?", "short", "the longest")
+    expect(page.locator(".ranking li")).to_have_count(2)
+    assert urls.asked == ["http://kim.test/kim_cnn", "http://sm.test/sm_cnn"]
+
+
 @pytest.mark.parametrize("api", ["javascript:alert(1)", "file:///etc/passwd", "data:,x", "api.test", "http://u:p@a/"])
 def test_a_setting_that_is_not_a_url_is_refused(page: Page, api: str) -> None:
     requests = serve(page)

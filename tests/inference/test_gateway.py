@@ -118,6 +118,12 @@ def test_a_preflight_is_answered_with_cors_headers() -> None:
     assert answer["headers"]["Access-Control-Allow-Headers"] == "Content-Type"
 
 
+def test_without_an_origin_to_allow_no_header_of_cors_is_sent() -> None:
+    for event in ({"input": "a"}, {"httpMethod": "GET"}, None):
+        headers = http_handler(answer_with_input, Settings(cors_allow_origin=""))(event, None)["headers"]
+        assert not [name for name in headers if name.startswith("Access-Control")]
+
+
 @pytest.mark.parametrize("event", [None, [], "text", 3, {}, {"requestContext": 3, "body": "{}"}, {"httpMethod": 3}])
 def test_events_of_other_kinds_are_a_400(event: Any) -> None:
     assert echo(event, None)["statusCode"] == 400

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -69,6 +70,33 @@ def test_help_shows_the_name_as_typed_and_the_docstring_as_it_is(tmp_path: Path,
 def test_a_failure_is_one_line_and_an_exit_code(tmp_path: Path, body: str, code: int, errors: str) -> None:
     ran = run_command(tmp_path, body)
     assert (ran.returncode, ran.stderr) == (code, errors)
+
+
+COMMANDS = [path for folder in ("utils", "kim_cnn", "sm_cnn") for path in (ROOT / folder).glob("*.py")
+            if "run(main)" in path.read_text()]  # fmt: skip
+CTRL_C_WHILE_IMPORTED = "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(30)"
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=[str(path.relative_to(ROOT)) for path in COMMANDS])
+def test_ctrl_c_while_a_command_imports_gives_no_traceback(tmp_path: Path, path: Path) -> None:
+    for name in ("botocore", "numpy", "torch", "tqdm"):  # the first of them that is imported ends the command
+        (tmp_path / f"{name}.py").write_text(CTRL_C_WHILE_IMPORTED)
+    line = [path] if path.parent.name == "utils" else ["-m", f"{path.parent.name}.{path.stem}"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ran = subprocess.run([sys.executable, *line, "--help"], cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert (ran.returncode, ran.stderr) == (-signal.SIGINT, b"")
+
+
+def test_ctrl_c_stays_ignored_where_it_was(tmp_path: Path) -> None:
+    body = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+    (tmp_path / "command.py").write_text(
+        "from toolkit import ctrl_c\nctrl_c.end_at_once()\n" + COMMAND.format(body=body)
+    )
+    ran = subprocess.run(
+        [sys.executable, "command.py"], cwd=tmp_path, capture_output=True, text=True, check=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )  # fmt: skip
+    assert ran.stdout == "True\n"
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress])

@@ -13,9 +13,10 @@ from toolkit.prices import (
     DOLLARS_PER_RESTORED_GB,
     DOLLARS_PER_SNAPSHOT_GB_SECOND,
 )
+from toolkit.request_cost import per_request
 from toolkit.traffic import Reads
 from toolkit.vectors.prices import DOLLARS_PER_READ_UNIT
-from utils.estimate_cost import main, per_request, snapshot_month, watching
+from utils.estimate_cost import main, snapshot_month, watching
 
 MEASURED = {
     "start_seconds": 1.0,
@@ -24,7 +25,8 @@ MEASURED = {
     "uncached_seconds": 0.002,
     "read_wait_seconds": 0.004,
 }
-DURATIONS: dict[str, Any] = {"memory_mb": 2048, "dim": 50, "log_bytes": 1000, "packages": {"torch": MEASURED}}
+LOGS = {"function_log_bytes": 400, "api_log_bytes": 600, "platform_log_bytes": 500}
+DURATIONS: dict[str, Any] = {"memory_mb": 2048, "dim": 50, **LOGS, "packages": {"torch": MEASURED}}
 
 
 @pytest.fixture
@@ -39,7 +41,8 @@ def test_the_parts_are_prices_times_what_was_measured() -> None:
     assert cost["Lambda time, requests"] == pytest.approx(2 * DOLLARS_PER_GB_SECOND * (0.5 * 0.001 + 0.5 * 0.006))
     assert cost["Lambda time, starts"] == pytest.approx(2 * DOLLARS_PER_GB_SECOND * 1.0 / 100)
     assert cost["DynamoDB reads"] == pytest.approx(2.5 * 0.5 * DOLLARS_PER_READ_UNIT)  # half a unit a word
-    assert cost["logs"] == pytest.approx(1000 / 1e9 * DOLLARS_PER_LOG_GB)
+    logs = cost["logs of the function"] + cost["logs of the API"]
+    assert logs == pytest.approx(1000 / 1e9 * DOLLARS_PER_LOG_GB)
     assert cost["SnapStart restores"] == 0
 
 
@@ -53,7 +56,10 @@ def test_without_cache_every_word_is_read_and_snapstart_pays_by_the_restore() ->
 
 
 def test_watching_costs_by_alarm_dashboard_and_metric() -> None:
-    assert "1 model costs, a month: alarms $0.90, a dashboard $3.00, metrics $2.10 and $0.22 of log" in watching(1)
+    assert "1 model costs, a month: alarms $0.90 (with function URLs $0.90), a dashboard $3.00, metrics" in watching(1)
+    assert "2 models cost" in watching(2).replace(
+        "costs", "cost"
+    ) and "alarms $1.50 (with function URLs $1.80)" in watching(2)
 
 
 def test_time_is_billed_in_whole_milliseconds() -> None:
@@ -71,6 +77,8 @@ def test_prints_a_table_whose_sum_is_the_sum_and_draws(durations: Path, tmp_path
     names = list(cells)
     parts = names[names.index("dollars per million requests") + 2 : names.index("sum")]  # after a line of dashes
     assert sum(float(cells[part][0]) for part in parts) == pytest.approx(float(cells["sum"][0]), abs=0.05)
+    of_api = float(cells["gateway"][0]) + float(cells["logs of the API"][0])
+    assert float(cells["sum, function URLs"][0]) == pytest.approx(float(cells["sum"][0]) - of_api, abs=0.02)
     assert cells["10 (of which 2)"] == ["33.3%", "100.0%"]
     assert (tmp_path / "plot.svg").stat().st_size > 1000
 

@@ -87,7 +87,7 @@ def test_hot_words_travel_in_the_package(tmp_path: Path) -> None:
     options = ("--runtime", "none", "--output", output, "--vectors", KIM_VECTORS)
     words = tmp_path / "words.txt"
     words.write_text("good\nbad\nmovie\n")
-    for some, most in (((), 20_000_000 // 200), (("--hot-words", "7"), 7), (("--hot-words-from", words), 3)):
+    for some, most in (((), 10_000_000 // 200), (("--hot-words", "7"), 7), (("--hot-words-from", words), 3)):
         result = run("kim_cnn", *options, *some)
         assert result.returncode == 0, result.stderr
         with zipfile.ZipFile(output) as archive:

@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import boto3
@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from toolkit.cli import CommandError, log
 from toolkit.deployment.template import MODELS, parse
 
+SETTLE_SECONDS = 10
 POLL_SECONDS = 5  # seldom enough for CloudFormation not to throttle it
 
 
@@ -71,6 +72,20 @@ def find(client: Any, name: str) -> Stack | None:
         {model: uri for model, uri in uris.items() if uri},
         {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])},
     )
+
+
+def settled(client: Any, stack: Stack, values: dict[str, str]) -> Stack:
+    """Return a stack that was just changed with what it has now: reads may lag behind, and have outputs from before.
+
+    `values` are the parameters it was given. After some seconds it is returned as it is read.
+    """
+    deadline = time.monotonic() + SETTLE_SECONDS
+    found: Stack | None = stack
+    while found and not values.items() <= found.parameters.items() and time.monotonic() < deadline:
+        time.sleep(1)
+        found = find(client, stack.name)
+    found = found or stack
+    return replace(found, parameters=found.parameters | values)
 
 
 def functions(client: Any, name: str, kind: str = "Function") -> dict[str, str]:

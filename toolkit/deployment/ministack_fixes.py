@@ -47,6 +47,30 @@ def fix_api() -> None:
     )
 
 
+def fix_function_urls() -> None:
+    """Put right the URLs of functions that CloudFormation makes, and their CORS."""
+    from ministack.services import lambda_svc
+    from ministack.services.cloudformation import provisioners
+
+    attributes, answer = provisioners._lambda_url_attributes, lambda_svc._function_url_proxy_response
+
+    def reachable(config: dict[str, Any]) -> dict[str, Any]:
+        name = lambda_svc._function_url_id(config["FunctionUrl"])
+        return {**attributes(config), "FunctionUrl": f"{os.environ['AWS_ENDPOINT_URL']}/_aws/lambda-url/{name}/"}
+
+    def with_both(response: Any, cors: dict[str, str]) -> Any:
+        # AWS adds the URL's headers to those of the function, as browsers see, which then refuse the answer
+        # (github.com/aws-powertools/powertools-lambda-python issue 4163). Here they took their place.
+        status, headers, body = answer(response, {})
+        own = {name.lower(): value for name, value in headers.items()}
+        both = {name: [own[name.lower()], value] if name.lower() in own else value for name, value in cors.items()}
+        kept = {name: value for name, value in headers.items() if name.lower() not in {each.lower() for each in cors}}
+        return status, kept | both, body
+
+    provisioners._lambda_url_attributes = reachable
+    lambda_svc._function_url_proxy_response = with_both
+
+
 def fix_conditions() -> None:
     """Let conditions see AWS::Region and AWS::Partition, as they do on AWS; here they saw no pseudo parameter."""
     from ministack.services.cloudformation import changesets, engine, handlers, stacks
@@ -150,7 +174,16 @@ def fix_deletion() -> None:
 def main() -> None:
     """Run the emulator in this process."""
     check_version(importlib.metadata.version("ministack"))
-    for fix in (fix_api, fix_conditions, fix_changes, fix_transform, fix_monitoring, fix_permissions, fix_deletion):
+    for fix in (
+        fix_api,
+        fix_function_urls,
+        fix_conditions,
+        fix_changes,
+        fix_transform,
+        fix_monitoring,
+        fix_permissions,
+        fix_deletion,
+    ):
         fix()
     from ministack.app import main as run
 

@@ -16,14 +16,14 @@ ANY_API = "connect-src http: https:"  # in its policy, what it may call
 
 
 def bound_to(content: str, api: str) -> str:
-    """Return the page so that it asks `api` alone, whatever its address says."""
-    origin = "{0.scheme}://{0.netloc}".format(urlsplit(api))
+    """Return the page so that it asks `api` alone, whatever its address says: a URL, or more with spaces between."""
+    origins = " ".join("{0.scheme}://{0.netloc}".format(urlsplit(each)) for each in api.split())
     content = content.replace(NO_API, NO_API.replace('""', f'"{html.escape(api)}"'))
-    return content.replace(ANY_API, f"connect-src {html.escape(origin)}")
+    return content.replace(ANY_API, f"connect-src {html.escape(origins)}")
 
 
 def put(client: Any, bucket: str, account: str, api: str) -> None:
-    """Write the page to `bucket` of `account`, with `api`, the URL that the paths of the models follow."""
+    """Write the page to `bucket` of `account`, with `api`, the URLs that the paths of the models follow."""
     for file in sorted(FILES.iterdir(), reverse=True):  # index.html last, when all it needs is there
         client.put_object(
             Bucket=bucket,

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Parameters whose values no version of a function has
 NOT_OF_FUNCTIONS = {
     "AlarmEmail", "AlarmTopic", "Auth", "Batch", "BatchConcurrency", "Canary", "Concurrency", "JwtAudience",
-    "JwtIssuer", "LogRetention", "MonthlyBudget", "Page", "Throttle", "UnknownShare",
+    "JwtIssuer", "LogClientIp", "LogRetention", "MonthlyBudget", "Page", "Throttle", "UnknownShare",
 }  # fmt: skip
 MODELS = {"sm_cnn": "SmCnn", "kim_cnn": "KimCnn"}  # part of the names of its resources and parameters
 
@@ -59,6 +59,8 @@ def parameter_values(template: dict[str, Any], kept: dict[str, str], given: dict
     values = {name: {**kept, **given}.get(name, default) for name, default in defaults.items()}
     if not deployed_models(values):
         raise CommandError("neither model is to be deployed; utils/deploy.py down removes the stack")
+    if values["Auth"] == "jwt" and values["Front"] != "http-api":
+        raise CommandError("Auth=jwt needs Front=http-api, as a function URL knows no tokens")
     return values
 
 

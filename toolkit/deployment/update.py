@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -83,8 +82,7 @@ def update(
     log(f"{sam.stack}: deploying; each resource is named when its change has ended")
     done = sam.deploy(content, values, tags, changes.log_new)
     changed = deployed.find(client, sam.stack)
-    meanwhile = deployed.newest_event(client, sam.stack) != seen
-    if not done and meanwhile and deployed.first_failure(deployed.events(client, sam.stack), seen) is None:
+    if not done and changes.seen != seen and deployed.first_failure(deployed.events(client, sam.stack), seen) is None:
         # Another change was under way, which CloudFormation did not show yet; it has ended.
         done = sam.deploy(content, values, tags, changes.log_new)
         changed = deployed.find(client, sam.stack)
@@ -109,7 +107,7 @@ def update(
             raise CommandError(
                 f"{model}: Lambda got other code than {packages[model]} from the bucket, where others write; {outcome}"
             )
-        return replace(changed, parameters=changed.parameters | values)  # reads of the stack may lag behind
+        return deployed.settled(client, changed, values)
     reason = deployed.first_failure(deployed.events(client, sam.stack), seen)
     reason = reason or deployed.failed_validation(client, sam.stack)
     if reason is None or changed is None:

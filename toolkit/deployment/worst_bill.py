@@ -18,6 +18,8 @@ ANSWERS_PER_BODY = 1 + 1.5
 ANSWER_BYTES_OF_TEXT = 350  # of numbers and names
 ANSWER_BYTES_OF_EXPLAINED_WORD = BYTES_OF_EXPLAINED_WORD + 30  # the word once more, and its number
 LOG_BYTES = 2000  # of a request, in both logs
+# docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html: what a function URL lets through, and nothing lowers it
+URL_RATE = 10  # requests a second for each execution that the function may have at once
 UNITS_OF_A_READ = 0.5  # an item of up to 4 KB
 
 
@@ -55,12 +57,17 @@ def hourly(
     """
     request = request or largest_request(values)
     models = deployed_models(dict(values))
-    rate = int(values["Throttle"])  # requests a second, each model
-    requests = HOUR * rate * len(models)
-    # A body that is refused for its size costs parts; one that is answered costs its way back.
-    largest = PARTS_OF_LARGEST_BODY * prices.DOLLARS_PER_API_REQUEST
-    answered = prices.DOLLARS_PER_API_REQUEST + request.answer_bytes / 1e9 * prices.DOLLARS_PER_GB_SENT
     concurrency = int(values["Concurrency"])
+    answer = request.answer_bytes / 1e9 * prices.DOLLARS_PER_GB_SENT
+    if values["Front"] == "http-api":
+        rate = int(values["Throttle"])  # requests a second, each model
+        # A body that is refused for its size costs parts; one that is answered costs its way back.
+        largest = PARTS_OF_LARGEST_BODY * prices.DOLLARS_PER_API_REQUEST
+        front = max(largest, prices.DOLLARS_PER_API_REQUEST + answer)
+    else:
+        rate = URL_RATE * (concurrency if reserved and concurrency else account_concurrency)
+        front = answer
+    requests = HOUR * rate * len(models)
     if reserved and concurrency:
         running = min(concurrency, rate * request.seconds) * len(models)
     else:
@@ -72,7 +79,7 @@ def hourly(
         bound = table_units.get(table)
         units += most if bound is None else min(most, bound)
     return {
-        "gateway and answers": requests * max(largest, answered),
+        "gateway and answers": requests * front,
         "Lambda": requests * prices.DOLLARS_PER_LAMBDA_REQUEST
         + HOUR * running * int(values["Memory"]) / 1024 * prices.DOLLARS_PER_GB_SECOND,
         "reads": HOUR * units * DOLLARS_PER_READ_UNIT,

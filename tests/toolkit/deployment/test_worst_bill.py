@@ -59,6 +59,21 @@ def test_without_a_reservation_the_account_is_the_bound() -> None:
     assert parts["Lambda"] == pytest.approx(requests + 3600 * 10 * prices.DOLLARS_PER_GB_SECOND)
 
 
+def test_behind_function_urls_concurrency_alone_is_the_bound() -> None:
+    given = {"Front": "function-url", "Concurrency": "2", "MaxBodyBytes": "1000"}
+    values = template.parameter_values(template.read(), {}, given)
+    parts = worst_bill.hourly(values, True, 1000, BOUNDED)
+    requests = 3600 * 2 * 10 * 2  # ten a second for each execution, both models
+    sent = requests * worst_bill.largest_request(values).answer_bytes / 1e9 * prices.DOLLARS_PER_GB_SENT
+    assert parts["gateway and answers"] == pytest.approx(sent), "no gateway"
+    time = 3600 * 2 * 2 * 1769 / 1024 * prices.DOLLARS_PER_GB_SECOND
+    assert parts["Lambda"] == pytest.approx(requests * prices.DOLLARS_PER_LAMBDA_REQUEST + time)
+    assert hourly({**given, "Throttle": "1"}) == hourly(given)
+    assert hourly({**given, "Concurrency": "4"}) > hourly(given)
+    unreserved = worst_bill.hourly(values, False, 10, BOUNDED)["Lambda"]
+    assert unreserved > parts["Lambda"], "functions share what the account has"
+
+
 @pytest.mark.parametrize("name", ["Throttle", "Concurrency", "MaxDistinctWords", "MaxBodyBytes", "Memory"])
 def test_a_larger_bound_never_costs_less(name: str) -> None:
     costs = [hourly({name: str(1 << power)}, table_units={"word-vectors": None}) for power in range(10, 24)]
