@@ -21,7 +21,7 @@ class Settings:
     word_cache_size: int = 10_000  # words
     known_word_seconds: int = 3600  # until a cached word is read again
     unknown_word_seconds: int = 60  # the same for a word that the table did not have
-    cors_allow_origin: str = "*"  # "": no CORS headers, as a function URL adds its own
+    cors_allow_origin: str = "*"  # "": no CORS headers, as where an API or a function URL has them
     log_level: str = "INFO"
     metrics: bool = False  # in the log line of each request, which CloudWatch then takes out
     # These bound the work of a request before any vector is read.

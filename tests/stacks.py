@@ -24,7 +24,7 @@ def call(url: str, fields: Any = None, method: str = "POST", **headers: str) -> 
 
 
 def send(url: str, fields: Any = None, method: str = "POST", **headers: str) -> tuple[int, Any, dict[str, str]]:
-    """Send `fields` as JSON, or bytes as they are; return status, parsed body and headers."""
+    """Send `fields` as JSON, or bytes as they are; return status, parsed body and headers, repeated ones joined."""
     data = fields if fields is None or isinstance(fields, bytes) else json.dumps(fields).encode()
     request = urllib.request.Request(url, data, method=method, headers={"Origin": "https://example.org", **headers})
     try:
@@ -33,7 +33,8 @@ def send(url: str, fields: Any = None, method: str = "POST", **headers: str) -> 
         answer = error
     with answer:
         body = answer.read()
-        return answer.status, json.loads(body) if body else None, dict(answer.headers)
+        headers = {name: ", ".join(answer.headers.get_all(name)) for name in answer.headers}
+        return answer.status, json.loads(body) if body else None, headers
 
 
 def fresh_words() -> dict[str, str]:

@@ -44,7 +44,7 @@ from toolkit.deployment.update import make_updatable, note_live, now, update
 
 Options = argparse.Namespace
 FEW = 50  # functions at once; a new account has 10, the default is 1,000
-ROUTES_SECONDS = 30  # API Gateway takes its routes into service a little after CloudFormation has made them
+URLS_SECONDS = 30  # API Gateway takes its routes into service a little after CloudFormation has made them
 
 
 def sam_of(options: Options) -> Sam:
@@ -105,7 +105,7 @@ def warn_of_quota(lambdas: Any) -> None:
     """Say when the account runs so few functions at once that callers are likely to be turned away."""
     most = concurrency.limit(lambdas).get("ConcurrentExecutions", FEW)
     if most < FEW:
-        log(f"this account runs {most} functions at once, and more requests get 503; Service Quotas can raise that")
+        log(f"this account runs {most} functions at once, and turns more requests away; Service Quotas can raise that")
 
 
 def put_page(session: boto3.Session, options: Options, stack: Stack) -> None:
@@ -124,17 +124,21 @@ def put_page(session: boto3.Session, options: Options, stack: Stack) -> None:
     print("PageUrl", page.url(session, stack.outputs["PageBucket"]))
 
 
-def wait_for_routes(stack: Stack) -> None:
-    """Wait until the API knows its routes, for some seconds at most; before, it answers 404."""
-    deadline = time.monotonic() + ROUTES_SECONDS
+def wait_for_urls(stack: Stack) -> None:
+    """Wait, for some seconds at most, until the API knows its routes, and an open function URL that anyone may call.
+
+    Before, they answer 404 and 403.
+    """
+    deadline = time.monotonic() + URLS_SECONDS
+    not_yet = {404, 403} if stack.parameters["Auth"] == "none" else {404}
     for name, url in stack.outputs.items():
-        while name.endswith("CnnUrl") and _status(url) == 404 and time.monotonic() < deadline:
+        while name.endswith("CnnUrl") and _status(url) in not_yet and time.monotonic() < deadline:
             time.sleep(1)
 
 
 def _status(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, b"{}", timeout=ROUTES_SECONDS) as answer:  # POST, as any route takes
+        with urllib.request.urlopen(url, b"{}", timeout=URLS_SECONDS) as answer:  # POST, as any route takes
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -258,7 +262,7 @@ def main() -> int:
     elif options.command == "up":
         stack = up(session, options)
         warn_of_quota(session.client("lambda"))
-        wait_for_routes(stack)
+        wait_for_urls(stack)
         report(session, options, stack)
         who_may_call(session, options, stack)
         if options.page:

@@ -106,3 +106,9 @@ def test_a_new_api_does_not_know_its_routes_at_first() -> None:
     ask = made("CallApi", ApiId="a")
     assert "Not Found" in (refused(rules.routes_not_in_service_yet, ask) or "")
     assert refused(rules.routes_not_in_service_yet, ask, made("CallApi", 2, status=404, ApiId="a")) is None
+
+
+def test_a_new_function_url_lets_nobody_in_at_first() -> None:
+    ask = made("CallUrl", UrlId="a")
+    assert "Forbidden" in (refused(rules.url_open_to_nobody_yet, ask) or "")
+    assert refused(rules.url_open_to_nobody_yet, ask, made("CallUrl", 2, status=403, UrlId="a")) is None

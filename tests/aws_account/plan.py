@@ -5,12 +5,14 @@ from typing import NamedTuple
 
 from toolkit import prices as lambda_prices
 from toolkit.vectors import prices
+from utils.estimate_cost import ALARM_METRICS_OF_FRONT, ALARM_METRICS_OF_MODEL
 
 MOST_REQUESTS = 6000  # over HTTP; the run stops itself there
 MOST_SECONDS = 2 * 3600  # of a run
 WORDS = 10_085  # of the sample in data/
 GB_OF_A_FUNCTION = 2.0  # the largest that a step asks for
-WATCHED_METRICS = 15  # that alarms look at, and at most that functions write
+# That alarms look at, of an API and two function URLs within one hour, and at most that functions write.
+WATCHED_METRICS = 3 * ALARM_METRICS_OF_FRONT + 2 * ALARM_METRICS_OF_MODEL
 STARTS = 90  # of functions: every version of both models, and the first requests that come at once
 VERSIONS = 16  # of both functions together
 DOLLARS_PER_1000_PUTS = 0.005  # https://aws.amazon.com/s3/pricing/ (us-east-1, as of 2026-11)
@@ -62,8 +64,9 @@ def text(name: str, account: str, region: str, snapstart: bool, steps: list[str]
     return "\n".join(
         [
             f"Run {name} in account {account}, region {region}.",
-            f"Makes stack {name} (functions, roles, logs, an API, a bucket that anyone may read), tables {name}-…",
-            f"and bucket {name}-files. Removes all of it at the end, also when it fails or is interrupted. Steps:",
+            f"Makes stack {name} (functions, roles, logs, an API or function URLs, a bucket that anyone may read),",
+            f"tables {name}-… and bucket {name}-files.",
+            "Removes all of it at the end, also when it fails or is interrupted. Steps:",
             *steps,
             "Costs at most, in dollars of us-east-1, without free tiers:",
             *table,

@@ -63,7 +63,10 @@ def _s3(call: Call) -> tuple[str, dict[str, Any]]:
 
 def _unsigned(call: Call) -> tuple[str, dict[str, Any]]:
     api = re.match(r"/_aws/execute-api/(\w+)/", call.path)
-    return ("CallApi", {"ApiId": api[1]}) if api else (f"{call.method} {call.path}", {})
+    if api:
+        return "CallApi", {"ApiId": api[1]}
+    url = re.match(r"/_aws/lambda-url/([^/]+)/", call.path)
+    return ("CallUrl", {"UrlId": url[1]}) if url else (f"{call.method} {call.path}", {})
 
 
 class History:

@@ -288,12 +288,25 @@ def routes_not_in_service_yet(call: Call, past: History, client: CLIENT_OF) -> A
 
     docs.aws.amazon.com/apigateway/latest/developerguide/http-api-stages.html (automatic deployments)
     """
-    if call.operation != "CallApi":
-        return None
-    asked = (other.time for other in past.calls if other.operation == "CallApi" and other.fields == call.fields)
-    if call.time - next(asked, call.time) >= 1.5:
+    if call.operation != "CallApi" or not _first_asked_just_now(call, past):
         return None
     return Answer(404, b'{"message":"Not Found"}', {"Content-Type": "application/json"})
+
+
+def url_open_to_nobody_yet(call: Call, past: History, client: CLIENT_OF) -> Answer | None:
+    """A function URL that was just made answers 403 for a moment, as its permissions are eventually consistent.
+
+    docs.aws.amazon.com/lambda/latest/dg/urls-auth.html (the two permissions), docs.aws.amazon.com/IAM/latest/UserGuide/
+    troubleshoot.html (changes that are not always immediately visible)
+    """
+    if call.operation != "CallUrl" or not _first_asked_just_now(call, past):
+        return None
+    return Answer(403, b'{"Message":"Forbidden"}', {"Content-Type": "application/json"})
+
+
+def _first_asked_just_now(call: Call, past: History) -> bool:
+    asked = (other.time for other in past.calls if (other.operation, other.fields) == (call.operation, call.fields))
+    return call.time - next(asked, call.time) < 1.5
 
 
 RULES: list[Rule] = [
@@ -301,5 +314,5 @@ RULES: list[Rule] = [
     change_of_a_stack_that_can_not_be_updated, events_asked_too_often, status_as_it_was,
     account_at_its_concurrency, invoke_before_the_permission_has_spread, read_before_the_permission_has_spread,
     bucket_name_not_free, bucket_of_another, policy_right_after_the_public_access_block, table_not_there_yet,
-    routes_not_in_service_yet,
+    routes_not_in_service_yet, url_open_to_nobody_yet,
 ]  # fmt: skip

@@ -48,27 +48,17 @@ def fix_api() -> None:
 
 
 def fix_function_urls() -> None:
-    """Put right the URLs of functions that CloudFormation makes, and their CORS."""
+    """Put right the URLs of functions that CloudFormation makes: their host is one that not every resolver knows."""
     from ministack.services import lambda_svc
     from ministack.services.cloudformation import provisioners
 
-    attributes, answer = provisioners._lambda_url_attributes, lambda_svc._function_url_proxy_response
+    attributes = provisioners._lambda_url_attributes
 
     def reachable(config: dict[str, Any]) -> dict[str, Any]:
         name = lambda_svc._function_url_id(config["FunctionUrl"])
         return {**attributes(config), "FunctionUrl": f"{os.environ['AWS_ENDPOINT_URL']}/_aws/lambda-url/{name}/"}
 
-    def with_both(response: Any, cors: dict[str, str]) -> Any:
-        # AWS adds the URL's headers to those of the function, as browsers see, which then refuse the answer
-        # (github.com/aws-powertools/powertools-lambda-python issue 4163). Here they took their place.
-        status, headers, body = answer(response, {})
-        own = {name.lower(): value for name, value in headers.items()}
-        both = {name: [own[name.lower()], value] if name.lower() in own else value for name, value in cors.items()}
-        kept = {name: value for name, value in headers.items() if name.lower() not in {each.lower() for each in cors}}
-        return status, kept | both, body
-
     provisioners._lambda_url_attributes = reachable
-    lambda_svc._function_url_proxy_response = with_both
 
 
 def fix_conditions() -> None:

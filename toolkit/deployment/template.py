@@ -12,8 +12,8 @@ from toolkit.cli import CommandError
 ROOT = Path(__file__).resolve().parents[2]
 # Parameters whose values no version of a function has
 NOT_OF_FUNCTIONS = {
-    "AlarmEmail", "AlarmTopic", "Auth", "Batch", "BatchConcurrency", "Canary", "Concurrency", "JwtAudience",
-    "JwtIssuer", "LogClientIp", "LogRetention", "MonthlyBudget", "Page", "Throttle", "UnknownShare",
+    "AlarmEmail", "AlarmTopic", "AllowedOrigin", "Auth", "Batch", "BatchConcurrency", "Canary", "Concurrency", "Front",
+    "JwtAudience", "JwtIssuer", "LogClientIp", "LogRetention", "MonthlyBudget", "Page", "Throttle", "UnknownShare",
 }  # fmt: skip
 MODELS = {"sm_cnn": "SmCnn", "kim_cnn": "KimCnn"}  # part of the names of its resources and parameters
 

@@ -60,12 +60,12 @@ def hourly(
     concurrency = int(values["Concurrency"])
     answer = request.answer_bytes / 1e9 * prices.DOLLARS_PER_GB_SENT
     if values["Front"] == "http-api":
-        rate = int(values["Throttle"])  # requests a second, each model
+        rate = float(values["Throttle"])  # requests a second, each model
         # A body that is refused for its size costs parts; one that is answered costs its way back.
         largest = PARTS_OF_LARGEST_BODY * prices.DOLLARS_PER_API_REQUEST
         front = max(largest, prices.DOLLARS_PER_API_REQUEST + answer)
     else:
-        rate = URL_RATE * (concurrency if reserved and concurrency else account_concurrency)
+        rate = URL_RATE * (concurrency if reserved and concurrency else account_concurrency / len(models))
         front = answer
     requests = HOUR * rate * len(models)
     if reserved and concurrency:

@@ -1,5 +1,6 @@
 """A stack as CloudFormation tells of it: what it is in, why it failed, how it gets out."""
 
+import itertools
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -100,6 +101,25 @@ def test_another_refusal_of_a_change_set_needs_no_second_look(client: Any) -> No
     with Stubber(client) as stub:
         stub.add_response("list_change_sets", {"Summaries": [{**summary, "StatusReason": "No updates"}]})
         assert deployed.failed_validation(client, "s") is None
+
+
+@pytest.mark.parametrize(("reads", "page"), [(["false", "true"], "new"), (["false"] * 4, "old")])
+def test_a_stack_that_is_read_as_it_was_is_read_again_for_a_while(
+    client: Any, monkeypatch: pytest.MonkeyPatch, reads: list[str], page: str
+) -> None:
+    monkeypatch.setattr(deployed.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(deployed.time, "monotonic", itertools.count(0, deployed.SETTLE_SECONDS / 3).__next__)
+    stack = deployed.Stack("s", "UPDATE_COMPLETE", {"Page": "false"}, {"PageBucket": "old"}, {}, {})
+    with Stubber(client) as stub:
+        for value in reads:
+            found = described("UPDATE_COMPLETE")
+            found["Stacks"][0]["Parameters"] = [{"ParameterKey": "Page", "ParameterValue": value}]
+            outputs = {"true": "new", "false": "old"}
+            found["Stacks"][0]["Outputs"] = [{"OutputKey": "PageBucket", "OutputValue": outputs[value]}]
+            stub.add_response("describe_stacks", found)
+            template(stub)
+        settled = deployed.settled(client, stack, {"Page": "true"})
+    assert (settled.parameters["Page"], settled.outputs["PageBucket"]) == ("true", page)
 
 
 def test_throttling_is_waited_out() -> None:

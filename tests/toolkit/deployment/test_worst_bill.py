@@ -70,8 +70,9 @@ def test_behind_function_urls_concurrency_alone_is_the_bound() -> None:
     assert parts["Lambda"] == pytest.approx(requests * prices.DOLLARS_PER_LAMBDA_REQUEST + time)
     assert hourly({**given, "Throttle": "1"}) == hourly(given)
     assert hourly({**given, "Concurrency": "4"}) > hourly(given)
-    unreserved = worst_bill.hourly(values, False, 10, BOUNDED)["Lambda"]
-    assert unreserved > parts["Lambda"], "functions share what the account has"
+    shared = worst_bill.hourly(values, False, 10, BOUNDED)  # by both functions, five each
+    assert shared["gateway and answers"] == pytest.approx(sent / 2 * 5)
+    assert shared["Lambda"] == pytest.approx(parts["Lambda"] / 2 * 5)
 
 
 @pytest.mark.parametrize("name", ["Throttle", "Concurrency", "MaxDistinctWords", "MaxBodyBytes", "Memory"])
