@@ -24,7 +24,7 @@ help:
 	@echo "make serve        the same, and stay up with the demo page until Ctrl-C; a model of your own:"
 	@echo "                    make serve KIM_CNN=tickets.model VECTORS=tickets.vectors.txt"
 	@echo "make test         run the tests; of the fault tests a sample"
-	@echo "make test-faults  run all fault tests, for about half an hour"
+	@echo "make test-faults  run all fault tests, for about an hour"
 	@echo "make test-aws     deploy to your AWS account, check every step, and remove it all (docs/test-aws.md)"
 	@echo "make package      build all deployment packages for this machine, and prove that they run"
 	@echo "make deploy       build the packages for Lambda and deploy them to your AWS account"
@@ -46,7 +46,8 @@ test: .venv/installed
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-faults: .venv/installed
-	FAULTS=full $(BIN)/pytest tests/faults tests/aws_account tests/test_openapi.py tests/test_explanations.py
+	FAULTS=full $(BIN)/pytest tests/faults tests/aws_account tests/aws/test_batch.py tests/test_openapi.py \
+		tests/test_explanations.py
 
 # AWS_TEST_ACCOUNT is the number of the account to test in; YES=1 does not ask, SNAPSTART=1 tries SnapStart, too. Python takes
 # the place of the shell, so that a signal to make reaches it.
