@@ -60,7 +60,8 @@ def check(service: "Service", deadline: float) -> None:
         return
     if unknown := [word for word, vector in outcome.vectors.items() if vector is None]:
         raise CheckError(
-            f"table {table} does not have the words {unknown}; upload the vectors the model was trained with"
+            f"table {table} does not have the words {unknown} of the model's check; upload the vectors that the model"
+            " was trained with, these words among them"
         )
     if not np.allclose(outcome.logits, expected["logits"], rtol=0, atol=TOLERANCE):
         raise CheckError(

@@ -9,6 +9,8 @@ from inference.hot_words import HotWords
 from inference.tokenizer import tokenize
 from inference.word_vectors import WordVectors
 from toolkit.cli import CommandError, read_lines
+from toolkit.columns import read_columns, read_whole_rows
+from toolkit.texts import is_table
 
 Fields = dict[str, str]
 
@@ -17,14 +19,20 @@ def read_requests(path: Path) -> list[Fields]:
     """Return the requests that a folder or file holds, as the fields of their JSON.
 
     The folder has TrecQA's `a.toks` and `b.toks`. The file has lines of `label<TAB>sentence` (the label a number, as
-    in SST), `question<TAB>answer` or one sentence. Raises CommandError when there are none, or for text that is not
-    UTF-8.
+    in SST), `question<TAB>answer` or one sentence; or it is CSV or JSON lines, by its name, with the column `text`, or
+    `question` and `answer`. Raises CommandError when there are none, or for text that is not UTF-8.
     """
     if path.is_dir():
         questions, answers = (_lines(path / name) for name in ("a.toks", "b.toks"))
         if len(questions) != len(answers):
             raise CommandError(f"{path}: {len(questions)} lines in a.toks but {len(answers)} in b.toks")
         requests = [{"sent1": question, "sent2": answer} for question, answer in zip(questions, answers, strict=True)]
+    elif is_table(str(path)) and ".tsv" not in path.suffixes:  # SST's and TrecQA's names no columns
+        rows = [row for _, row in read_whole_rows(path, [])]
+        pairs = {"question", "answer"} <= {name for row in rows[:1] for name in row}
+        columns = {"sent1": "question", "sent2": "answer"} if pairs else {"input": "text"}
+        records = read_columns(path, list(columns.values()))
+        requests = [dict(zip(columns, record.values, strict=True)) for record in records]
     else:
         requests = [_request(line) for line in _lines(path)]
     if not requests:

@@ -76,14 +76,14 @@ model=${model:-$root/$architecture.model}
 output=${output:-$root/build/$architecture.zip}
 builder=${PYTHON:-$([[ -x $root/.venv/bin/python ]] && echo "$root/.venv/bin/python" || echo python3)}
 export PYTHONPATH=$root PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
+trap 'exit 130' INT TERM
 find_needed='import importlib.util, sys; sys.exit(None in map(importlib.util.find_spec, sys.argv[1:]))'
 "$builder" -c "$find_needed" cyclonedx elftools onnx onnxruntime onnxscript pip torch 2>/dev/null ||
-    fail "$builder has not all of requirements-dev.txt; name the interpreter of an environment that has in PYTHON"
+    fail "$builder lacks libraries of requirements-dev.txt; set PYTHON to an interpreter that has them"
 
 mkdir -p "$(dirname "$output")"
 work=$(mktemp -d "$(dirname "$output")/.package.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
 package=$work/package
 mkdir -p "$package/inference" "$package/$architecture" "$work/tmp"
 export TMPDIR=$work/tmp # pip unpacks there, and then only has to rename

@@ -13,7 +13,7 @@ run() {
 }
 
 post() {
-    printf "\n\$ curl --data '%s' %s\n" "${2//\'/\'\\\'\'}" "$1"
+    printf "\n\$ curl --data '%s' %s | python -m json.tool\n" "${2//\'/\'\\\'\'}" "$1"
     curl --silent --show-error --fail-with-body --data "$2" "$1" | python -m json.tool
 }
 

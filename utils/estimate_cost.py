@@ -1,6 +1,6 @@
 """Estimate what requests cost on AWS, part by part, from measured durations and the cache hit rate of your texts.
 
-    python utils/estimate_cost.py bench/results/durations.json --data sst/stsa.fine.dev.tsv
+    python utils/estimate_cost.py bench/results/durations.json --data tickets.csv
     python utils/estimate_cost.py bench/results/durations.json --data trecqa/raw-dev --life 500 --plot cost.svg
 
 The durations file is JSON: `memory_mb`, `dim`, the bytes that a request logs (`function_log_bytes`, `api_log_bytes`,

@@ -13,6 +13,8 @@ if __name__ == "__main__":  # before the imports, which may take seconds
 
     ctrl_c.end_at_once()
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -33,17 +35,38 @@ PS1="(local cloud) $PS1"
 
 def run_command(command: list[str], environment: dict[str, str]) -> int:
     """Run `command`, a bare `bash` with .venv's programs first on its PATH; return its exit code."""
+    if command != INTERACTIVE_BASH:
+        return wait_for(command, environment)
+    with tempfile.NamedTemporaryFile("w", suffix=".bashrc") as file:
+        file.write(BASHRC.format(bin=Path(sys.executable).parent))
+        file.flush()
+        return wait_for(["bash", "--rcfile", file.name], environment)
+
+
+def wait_for(command: list[str], environment: dict[str, str]) -> int:
+    """Run a command; return its exit code. When this process is ended, so are the command and all that it started."""
     try:
-        if command != INTERACTIVE_BASH:
-            return subprocess.run(command, env=environment, check=False).returncode
-        with tempfile.NamedTemporaryFile("w", suffix=".bashrc") as file:
-            file.write(BASHRC.format(bin=Path(sys.executable).parent))
-            file.flush()
-            return subprocess.run(["bash", "--rcfile", file.name], env=environment, check=False).returncode
+        with subprocess.Popen(command, env=environment) as process:
+            try:
+                return process.wait()
+            except SystemExit:
+                for pid in [process.pid, *started_by(process.pid)]:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGTERM)
+                raise
     except FileNotFoundError as error:
         raise CommandError(f"{error.filename}: no such command") from None
     except KeyboardInterrupt:  # how a command that stays up is ended
         return 130
+
+
+def started_by(pid: int) -> list[int]:
+    """Return the processes that a process started, and those that they did."""
+    with contextlib.suppress(OSError):  # it has ended
+        tasks = Path(f"/proc/{pid}/task").glob("*/children")
+        children = [int(child) for task in tasks for child in task.read_text().split()]
+        return [each for child in children for each in (child, *started_by(child))]
+    return []
 
 
 def main() -> int:
@@ -55,7 +78,9 @@ def main() -> int:
     arguments = parser.parse_args()
     if not 0 < arguments.port < 65536:
         parser.error(f"--port {arguments.port} is not between 1 and 65535")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cloud is stopped then, too
+    for kind in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(kind) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(kind, lambda number, _: sys.exit(128 + number))  # so that the cloud is stopped then, too
     with local_cloud(arguments.port, arguments.log) as environment:
         if arguments.command == INTERACTIVE_BASH:
             log("This shell is in the local cloud, which forgets everything when the shell ends (exit).")

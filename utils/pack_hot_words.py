@@ -13,6 +13,7 @@ if __name__ == "__main__":  # before the imports, which may take seconds
 
     ctrl_c.end_at_once()
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +32,22 @@ from toolkit.vectors import hot_words
 from toolkit.vectors.file import VectorFile, load_vectors
 
 
-def refuse_other_vectors(predict: Predict, model: Model, path: Path) -> None:
-    """Raise CommandError when the vectors of the file at `path` are not the model's, as far as its check can tell."""
+def refuse_other_vectors(predict: Predict, model: Model, path: Path, wordlist: Sequence[str] | None) -> None:
+    """Raise CommandError when the vectors of the file at `path` are not the model's, as far as its check can tell, or
+    the `wordlist` that the table was uploaded with lacks words of the check.
+    """
     settings = Settings()
     expected = model.check or {"request": predict.EXAMPLE}
     request = predict.read(expected["request"], Tokenizer.from_config(model.config, settings.max_words), settings)
-    vectors = load_vectors(path, distinct_words(request, settings), model.vector_length)
+    words = distinct_words(request, settings)
+    vectors = load_vectors(path, words, model.vector_length)
     if not model.check:
         return
+    if wordlist is not None and (missing := sorted({*words} - {*wordlist})):
+        raise CommandError(
+            f"the word list lacks {missing}, which the model's check asks the table for; write it with"
+            " utils/generate_vocab.py --model, and upload it"
+        )
     found = make_check(predict, model, [expected["request"]], vectors)
     if found is None or not np.allclose(found["logits"], expected["logits"], rtol=0, atol=TOLERANCE):
         raise CommandError(f"{path}: not the vectors that the model was trained with; name these")
@@ -58,10 +67,10 @@ def main() -> int:
     options.add_argument("--format", choices=sorted(hot_words.DTYPES), default="float32", help="as in the table")
     arguments = options.parse_args()
     predict = PREDICT[arguments.architecture]
-    refuse_other_vectors(predict, predict.load(arguments.model), arguments.vectors)
+    wanted = cli.read_wordlist(arguments.wordlist) if arguments.wordlist else None
+    refuse_other_vectors(predict, predict.load(arguments.model), arguments.vectors, wanted)
     file = VectorFile(arguments.vectors)
     count = arguments.words or hot_words.default_count(file.dim, arguments.format)
-    wanted = cli.read_wordlist(arguments.wordlist) if arguments.wordlist else None
     words, vectors = hot_words.choose(file, count, arguments.format, wanted and set(wanted))
     hot_words.write(arguments.folder, words, vectors, arguments.vectors)
     cli.log(f"{len(words):,} hot words, {vectors.nbytes:,} bytes of vectors")

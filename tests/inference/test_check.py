@@ -53,7 +53,7 @@ def test_an_empty_table_fails_the_check(predict: Predict) -> None:
     status, body = checked(predict, FakeDynamoDB(lambda word: None))
     assert status == 500
     assert body["error"].startswith("table words does not have the words [")
-    assert body["error"].endswith("; upload the vectors the model was trained with")
+    assert "of the model's check; upload the vectors that the model was trained with" in body["error"]
 
 
 @both

@@ -20,6 +20,11 @@ def test_requests_are_read_from_every_form(tmp_path: Path) -> None:
     assert read_requests(file) == [{"input": "café \u00a0 noir"}, {"input": "bad"}]
     file.write_text("one\n\ntwo\n")
     assert read_requests(file) == [{"input": "one"}, {"input": "two"}]
+    table = tmp_path / "file.csv"
+    table.write_text('label,text\nspam,"one, two"\n')
+    assert read_requests(table) == [{"input": "one, two"}]
+    (tmp_path / "file.jsonl").write_text('{"question": "who ?", "answer": "me"}\n')
+    assert read_requests(tmp_path / "file.jsonl") == pairs[:1]
 
 
 def test_data_that_cannot_be_used_is_refused_by_name(tmp_path: Path) -> None:

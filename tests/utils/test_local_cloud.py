@@ -3,10 +3,13 @@
 import contextlib
 import os
 import pty
+import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import ROOT, free_port
 
@@ -61,6 +64,22 @@ def test_a_port_in_use_is_one_clear_line() -> None:
         ran.stderr
         == f"local_cloud.py: port {port} is in use; free it or choose another with --port, or with PORT=4567 for make\n"
     )
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_it_ends_all_that_the_command_has_started(tmp_path: Path, kind: signal.Signals) -> None:
+    port = free_port()
+    command = ["--port", str(port), "--log", str(tmp_path / "log"), "--", "sh", "-c", "(sleep 61; true) & echo; wait"]
+    with subprocess.Popen(
+        [sys.executable, SCRIPT, *command], stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout and process.stdout.readline() == b"\n"
+        process.send_signal(kind)
+        rest, _ = process.communicate(timeout=30)
+    assert rest == b"", "until nothing is left that holds the pipe"
+    assert process.returncode == 128 + kind
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_a_missing_command_is_one_clear_line(tmp_path: Path) -> None:

@@ -86,8 +86,8 @@ def test_hot_words_travel_in_the_package(tmp_path: Path) -> None:
     output, unpacked = tmp_path / "p.zip", tmp_path / "unpacked"
     options = ("--runtime", "none", "--output", output, "--vectors", KIM_VECTORS)
     words = tmp_path / "words.txt"
-    words.write_text("good\nbad\nmovie\n")
-    for some, most in (((), 10_000_000 // 200), (("--hot-words", "7"), 7), (("--hot-words-from", words), 3)):
+    words.write_text("\n".join("this is a very good movie bad".split()))  # the first six are asked for by the check
+    for some, most in (((), 10_000_000 // 200), (("--hot-words", "7"), 7), (("--hot-words-from", words), 7)):
         result = run("kim_cnn", *options, *some)
         assert result.returncode == 0, result.stderr
         with zipfile.ZipFile(output) as archive:
@@ -96,6 +96,10 @@ def test_hot_words_travel_in_the_package(tmp_path: Path) -> None:
         assert hot and 0 < len(hot.sample(10**6)) <= most
         assert (hot.length, hot.source["file"]) == (50, KIM_VECTORS.name)
     assert hot and sorted(hot.find(["good", "bad", "movie", "the"])) == ["bad", "good", "movie"]
+    words.write_text("good\nbad\nmovie\n")
+    refused = run("kim_cnn", *options, "--hot-words-from", words)
+    assert refused.returncode == 1
+    assert "the word list lacks ['a', 'is', 'this', 'very'], which the model's check asks the table" in refused.stderr
     assert run("kim_cnn", *options, "--hot-words", "0").returncode == 0
     with zipfile.ZipFile(output) as archive:
         assert not [name for name in archive.namelist() if name.startswith("hot_words")]
@@ -195,7 +199,7 @@ def test_what_is_no_model_is_not_packaged(tmp_path: Path, runtime: str, content:
 def test_an_interpreter_without_what_it_takes_is_one_line(tmp_path: Path) -> None:
     result = run("sm_cnn", "--runtime", "onnx", "--output", tmp_path / "p.zip", PYTHON="/bin/false")
     assert result.returncode == 1
-    assert "/bin/false has not all of" in result.stderr and result.stderr.count("\n") == 1
+    assert "/bin/false lacks libraries of" in result.stderr and result.stderr.count("\n") == 1
 
 
 def test_an_interrupted_build_leaves_what_was_there(tmp_path: Path) -> None:

@@ -121,6 +121,16 @@ def test_a_vocabulary_is_split_as_a_model_splits(vector_file: Write, tmp_path: P
         generate_vocab.main([str(text), "--model", str(text), str(tmp_path / "vocab.txt")])
 
 
+@pytest.mark.parametrize(("model", "word"), [("kim_cnn", "movie"), ("sm_cnn", "60")])
+def test_the_words_of_a_models_check_are_in_its_vocabulary(
+    vector_file: Write, tmp_path: Path, model: str, word: str
+) -> None:
+    """A deployment to a table without them is refused."""
+    text, vocabulary = str(vector_file("own text", name="a.txt")), tmp_path / "vocab.txt"
+    generate_vocab.main([text, "--model", str(ROOT / f"{model}.model"), str(vocabulary)])
+    assert {"own", "text", word} <= set(vocabulary.read_text().split())
+
+
 def test_an_output_that_is_no_vocabulary_is_not_overwritten(vector_file: Write, tmp_path: Path) -> None:
     """Someone forgot to name the output: the last text stands in its place."""
     text, questions = vector_file("some text", name="a.toks"), vector_file("how?", "what is it", name="questions.txt")
