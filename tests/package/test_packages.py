@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import zipfile
@@ -34,6 +35,14 @@ EVENTS: dict[str, list[dict[str, Any]]] = {
 }
 
 
+def can_reach(host: str) -> bool:
+    try:
+        with socket.create_connection((host, 443), timeout=5):
+            return True
+    except OSError:
+        return False
+
+
 def body(answer: dict[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = json.loads(answer["body"])
     return fields
@@ -50,7 +59,7 @@ def expected(model: str, cloud: Cloud) -> list[dict[str, Any]]:
         [sys.executable, "-c", code], cwd=ROOT, env={**cloud.environment, "PYTHONPATH": str(ROOT)},
         input=json.dumps(EVENTS[model]), check=True, text=True, capture_output=True,
     )  # fmt: skip
-    answers: list[dict[str, Any]] = json.loads(result.stdout)
+    answers: list[dict[str, Any]] = json.loads(result.stdout.splitlines()[-1])  # after a line of the log for each
     return answers
 
 
@@ -188,10 +197,12 @@ def test_built_twice_the_bytes_are_the_same(build: Build, rebuilt: str) -> None:
         ("--runtime onnx --arch x86_64 --python 3.13", "x86_64"),
         ("--runtime onnx --arch arm64 --python 3.13", "aarch64"),
         ("--runtime onnx --arch arm64 --python 3.14", "aarch64"),
-        ("--runtime torch --arch arm64 --python 3.13 --torch 2.10.0", "aarch64"),  # the last CPU build on PyPI
+        ("--runtime torch --arch arm64 --python 3.13", "aarch64"),
     ],
 )
 def test_a_package_for_another_machine_has_only_its_wheels(build: Build, options: str, machine: str) -> None:
+    if "torch" in options and not can_reach("download.pytorch.org"):
+        pytest.skip("its wheel is at PyTorch's index, which can't be reached from here")
     package = build("sm_cnn", *options.split())
     python = options.split("--python 3.")[1][:2]
     with zipfile.ZipFile(package) as archive:
