@@ -90,7 +90,8 @@ def fit(
 
     `loss` returns that of some rows (int64) of the training data, whose sentences have `lengths`; a `batch` has up to
     that many. The dev score is taken `checks` times in each epoch, of the average of the parameters if `averaged`.
-    After `patience` epochs without a better one training ends; None: after all of them.
+    After `patience` epochs without a better one training ends, None: after all of them. It also ends with a score of 1,
+    the best there is.
     Returns whether Ctrl-C ended the training early, with the best state so far; before the first score it is a
     KeyboardInterrupt still.
     """
@@ -119,7 +120,7 @@ def fit(
                 if not quiet:
                     line = " ".join(f"{score:.4f}" for score in scores)
                     progress.write(f"epoch {epoch}  loss {total / steps:.4f}  dev {line}")
-                if patience is not None and epoch - best_epoch >= patience:
+                if best.score == 1 or (patience is not None and epoch - best_epoch >= patience):
                     break
         except KeyboardInterrupt:
             if not best.state:

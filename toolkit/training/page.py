@@ -6,7 +6,7 @@ from pathlib import Path
 import jinja2
 
 from toolkit.atomic_write import atomic_write
-from toolkit.cli import CommandError
+from toolkit.cli import CommandError, log
 from toolkit.training import plots
 from toolkit.training.report import ClassReport, RankingReport, as_json, trust, verdict
 
@@ -46,6 +46,7 @@ def write_report(folder: Path, report: ClassReport | RankingReport, model: str, 
     for name, text in ((FIGURES, as_json(report)), (PAGE, as_html(report, model, data))):
         with atomic_write(folder / name) as file:
             file.write(text.encode())
+    log(f"{folder / PAGE}: the report")
 
 
 def as_html(report: ClassReport | RankingReport, model: str, data: str) -> str:

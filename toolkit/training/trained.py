@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from inference import model_file
+from toolkit.cli import log
 from toolkit.training.embedding import TrainableEmbedding, export_vectors
 from toolkit.training.model_writer import write_model
 
@@ -35,8 +36,10 @@ class TrainedModel:
         vectors: Path | None = None,
         sources: Sequence[Path] = (),
     ) -> None:
-        """Write the model file and, when `vectors` names a file for them, the vectors, which began as `sources`."""
+        """Write the model file and, to `vectors` if it is given, the vectors, which began as `sources`; say so."""
         state = {name: value.cpu() for name, value in self.network.state_dict().items()}
         write_model(output, self.architecture, self.config, state, self.overlap, check, card)
+        log(f"{output}: the model")
         if vectors:
             export_vectors(vectors, self.embedding.table(), self.embedding.channels, sources)
+            log(f"{vectors}: the vectors to upload for it")

@@ -136,8 +136,11 @@ def test_the_average_is_that_of_the_last_quarter() -> None:
     assert parameter.item() == 1000
 
 
-def test_training_ends_after_as_many_epochs_without_a_better_score_as_patience_says() -> None:
-    module, scores = Counter(), iter([0.1, 0.2, 0.3, 0.3, 0.2, 0.3, 0.9])
+@pytest.mark.parametrize("taken", [[0.1, 0.2, 0.3, 0.3, 0.2, 0.3], [0.1, 0.2, 1.0]])
+def test_training_ends_after_as_many_epochs_without_a_better_score_as_patience_says_or_at_the_best(
+    taken: list[float],
+) -> None:
+    module, scores = Counter(), iter([*taken, 0.9])
     optimizers = [torch.optim.SGD(module.parameters(), 1.0)]
     fit(
         module, module.loss, lambda: next(scores), lengths=torch.ones(4), batch=4, optimizers=optimizers, epochs=10,
