@@ -18,6 +18,7 @@ def urls(cloud: Cloud) -> Iterator[dict[str, str]]:
     packages: list[str | Path] = ["--sm-cnn", cloud.packages["sm_cnn"], "--kim-cnn", cloud.packages["kim_cnn"]]
     ran = cloud.run(DEPLOY, "up", "--stack", STACK, *packages, "--parameter", "Front=function-url")
     assert "anyone may call (Auth=none)" in ran.stderr
+    assert "%)" not in ran.stderr, "progress of uploads is for terminals"
     yield printed(ran.stdout)
     cloud.run(DEPLOY, "down", "--stack", STACK, "--yes")
 

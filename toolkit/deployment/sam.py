@@ -41,6 +41,7 @@ class Sam:
                 "--capabilities=CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
                 "--parameter-overrides", *(f"{name}={json.dumps(value)}" for name, value in values.items()),
                 *(["--tags", *(f"{name}={json.dumps(value)}" for name, value in tags.items())] if tags else []),
+                *([] if sys.stderr.isatty() else ["--no-progressbar"]),
             )  # fmt: skip
 
     def delete(self, watch: Callable[[], None]) -> bool:
