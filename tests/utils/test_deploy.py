@@ -88,6 +88,7 @@ def test_a_parameter_is_what_is_given_else_kept_else_the_default() -> None:
     ("given", "complaint"),
     [
         ({"Memroy": "3"}, "no parameter Memroy; template.yaml has DeploySmCnn, "),
+        ({"LogRetention": "2"}, "LogRetention can't be '2'; it is one of 1, 3, 5, "),
         ({"DeploySmCnn": "false", "DeployKimCnn": "false"}, "neither model is to be deployed"),
     ],
 )

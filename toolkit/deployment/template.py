@@ -51,11 +51,16 @@ def read() -> dict[str, Any]:
 def parameter_values(template: dict[str, Any], kept: dict[str, str], given: dict[str, str]) -> dict[str, str]:
     """Return the value of each parameter: the one that is given, else the one that the stack keeps, else the default.
 
-    Raises CommandError for a parameter that the template does not have, and when no model would be deployed.
+    Raises CommandError for a parameter, or a value of it, that the template does not allow, and when no model would be
+    deployed.
     """
     defaults = {name: str(parameter["Default"]) for name, parameter in template["Parameters"].items()}
     if unknown := given.keys() - defaults.keys():
         raise CommandError(f"no parameter {min(unknown)}; template.yaml has {', '.join(defaults)}")
+    for name, value in given.items():
+        allowed = [str(each) for each in template["Parameters"][name].get("AllowedValues", [value])]
+        if value not in allowed:
+            raise CommandError(f"{name} can't be {value!r}; it is one of {', '.join(allowed)}")
     values = {name: {**kept, **given}.get(name, default) for name, default in defaults.items()}
     if not deployed_models(values):
         raise CommandError("neither model is to be deployed; utils/deploy.py down removes the stack")
