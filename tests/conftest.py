@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import numpy as np
@@ -128,7 +129,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         for model, path in packages.items()
     ]
     assert [process.wait() for process in at_work] == [0, 0]
-    with strict_cloud(free_port(), folder / "local_cloud.log") as (aws, environment):
+    hurried = patch.dict(os.environ, SFN_WAIT_SCALE="0.1")  # MiniStack's: what a state machine waits between tries
+    with hurried, strict_cloud(free_port(), folder / "local_cloud.log") as (aws, environment):
         cloud = Cloud(environment, packages, aws)
         for vectors, table in ((SAMPLE, "word-vectors"), (KIM_VECTORS, "kim-vectors")):
             cloud.run(ROOT / "utils/upload_word_vectors_to_dynamo.py", vectors, table, "--create-table")
