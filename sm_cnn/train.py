@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -53,7 +54,7 @@ class Recipe:
 
     epochs: int
     patience: int | None = None  # epochs without a better dev score, after which training ends
-    features: bool = True  # the overlap features
+    features: bool = True  # beside the words
     batch: int = 64
     dropout: float = 0.5
     word_dropout: float = 0.0  # share of words that become unknown ones, anew in each batch
@@ -65,7 +66,11 @@ class Recipe:
     text: dict[str, Any] | None = None  # the config's `max_words`; None: as without
 
 
-RECIPES = {"trecqa-all": Recipe(epochs=4), "trecqa": Recipe(epochs=20), "wikiqa": Recipe(epochs=8)}
+RECIPES = {
+    "trecqa-all": Recipe(epochs=4, averaged=True, checks=2),
+    "trecqa": Recipe(epochs=20),
+    "wikiqa": Recipe(epochs=8),
+}
 SPLITS = {"trecqa-all": ("train-all", "raw-dev"), "trecqa": ("train", "raw-dev"), "wikiqa": ("train", "dev")}
 # For data of one's own, tuned to none. Words have no marks of case, which an answer would repeat as if they were words.
 OWN_RECIPE = Recipe(epochs=20, patience=4, text={"max_words": MAX_WORDS})
@@ -97,13 +102,15 @@ def read_data(folder: Path, dataset: str, tokenizer: Tokenizer) -> Data:
 def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool = False) -> TrainedModel:
     """Train an SM-CNN, and the vectors where the embedding's mode does; keep what scored best on the dev set."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    # Those of meaning would not stay what they were fitted to where the vectors are trained.
+    features = (overlap.FEATURES if embedding.mode == "static" else overlap.OF_WORDS) if recipe.features else False
     config = {
         "mode": embedding.mode,
         "channels": embedding.channels,
         "dim": embedding.dim,
         "filters": FILTERS,
         "width": WIDTH,
-        "features": recipe.features,
+        "features": features,
         "dropout": recipe.dropout,
         **(recipe.text or {}),
     }
@@ -111,14 +118,16 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
     if not recipe.features:
         begin_with_containment(network, embedding.variance)
     modules = nn.ModuleList([network, embedding]).to(device)
-    overlap_data = overlap.fit([(each.words, each.answers) for each in data.train]) if recipe.features else None
+    given = embedding.table()
+    pairs = [(each.words, each.answers) for each in data.train]
+    overlap_data = overlap.fit(pairs, features, given) if features else None
     model = TrainedModel(predict.ARCHITECTURE, config, network, embedding, overlap_data)
 
     # A row for each pair of question and answer.
     questions = [embedding.indices(question.words) for question in data.train for _ in question.answers]
     answers = [embedding.indices(answer) for question in data.train for answer in question.answers]
     labels = torch.tensor([label for question in data.train for label in question.labels])  # (pairs,)
-    features = overlap_features(overlap_data, data.train) if overlap_data else None  # (pairs, 4)
+    of_pairs = overlap_features(overlap_data, data.train, given) if overlap_data else None  # (pairs, features)
 
     def loss(rows: Tensor) -> Tensor:
         question, question_lengths = pad(questions, rows, recipe.word_dropout)  # (batch, time), (batch,)
@@ -128,7 +137,7 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
             question_lengths.to(device),
             embedding(answer.to(device)),
             answer_lengths.to(device),
-            None if features is None else features[rows].to(device),
+            None if of_pairs is None else of_pairs[rows].to(device),
         )
         return F.cross_entropy(logits, labels[rows].to(device))
 
@@ -149,10 +158,12 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
     return model
 
 
-def overlap_features(overlap_data: dict[str, object], questions: Sequence[Question]) -> Tensor:
-    """Return the overlap features of every pair, float32 (pairs, 4)."""
-    rows = [torch.from_numpy(overlap.features(overlap_data, each.words, each.answers)) for each in questions]
-    return torch.cat(rows)
+def overlap_features(
+    overlap_data: dict[str, object], questions: Sequence[Question], vectors: overlap.Vectors
+) -> Tensor:
+    """Return the features of every pair, float32 (pairs, features)."""
+    rows = [overlap.features(overlap_data, each.words, each.answers, vectors) for each in questions]
+    return torch.from_numpy(np.concatenate(rows))
 
 
 def dev_map_mrr(model: TrainedModel, dev: Sequence[Question]) -> tuple[float, float]:
