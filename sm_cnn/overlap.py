@@ -65,8 +65,11 @@ def count(features: bool | int) -> int:
     return OVERLAPS if features is True else int(features)
 
 
-def fit(questions: Sequence[Question], number: int, vectors: Vectors) -> dict[str, Any]:
-    """Return what that `number` of features needs, from training questions; each question and answer is a document."""
+def fit(questions: Sequence[Question], number: int, vectors: Vectors) -> tuple[dict[str, Any], np.ndarray]:
+    """Return what that `number` of features needs, from training questions, and the features of all their pairs.
+
+    Each question and answer is a document. The features are standardised, float32 (pairs, number).
+    """
     frequency: Counter[str] = Counter()
     documents = 0
     for question, answers in questions:
@@ -84,8 +87,9 @@ def fit(questions: Sequence[Question], number: int, vectors: Vectors) -> dict[st
     if number > OVERLAPS:
         overlap |= {"year_words": YEAR_WORDS, "amount_words": AMOUNT_WORDS, "numerals": NUMERALS}
     raw = np.concatenate([features(overlap, question, answers, vectors) for question, answers in questions])
-    scale = np.where(raw.std(0) > 0, raw.std(0), 1.0)
-    return {**overlap, "mean": raw.mean(0, np.float64).tolist(), "scale": scale.tolist()}
+    mean, scale = raw.mean(0, np.float64), np.where(raw.std(0) > 0, raw.std(0), 1.0)
+    standardised: np.ndarray = ((raw - mean) / scale).astype(np.float32)
+    return {**overlap, "mean": mean.tolist(), "scale": scale.tolist()}, standardised
 
 
 def features(

@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -118,16 +117,17 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
     if not recipe.features:
         begin_with_containment(network, embedding.variance)
     modules = nn.ModuleList([network, embedding]).to(device)
-    given = embedding.table()
-    pairs = [(each.words, each.answers) for each in data.train]
-    overlap_data = overlap.fit(pairs, features, given) if features else None
+    overlap_data, of_pairs = None, None  # the features of all pairs (pairs, features)
+    if features:
+        pairs = [(each.words, each.answers) for each in data.train]
+        overlap_data, fitted = overlap.fit(pairs, features, embedding.table())
+        of_pairs = torch.from_numpy(fitted)
     model = TrainedModel(predict.ARCHITECTURE, config, network, embedding, overlap_data)
 
     # A row for each pair of question and answer.
     questions = [embedding.indices(question.words) for question in data.train for _ in question.answers]
     answers = [embedding.indices(answer) for question in data.train for answer in question.answers]
     labels = torch.tensor([label for question in data.train for label in question.labels])  # (pairs,)
-    of_pairs = overlap_features(overlap_data, data.train, given) if overlap_data else None  # (pairs, features)
 
     def loss(rows: Tensor) -> Tensor:
         question, question_lengths = pad(questions, rows, recipe.word_dropout)  # (batch, time), (batch,)
@@ -156,14 +156,6 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
         patience=recipe.patience,
     )
     return model
-
-
-def overlap_features(
-    overlap_data: dict[str, object], questions: Sequence[Question], vectors: overlap.Vectors
-) -> Tensor:
-    """Return the features of every pair, float32 (pairs, features)."""
-    rows = [overlap.features(overlap_data, each.words, each.answers, vectors) for each in questions]
-    return torch.from_numpy(np.concatenate(rows))
 
 
 def dev_map_mrr(model: TrainedModel, dev: Sequence[Question]) -> tuple[float, float]:

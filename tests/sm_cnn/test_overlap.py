@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,10 +61,10 @@ def test_shares_of_the_question_by_stems_with_and_without_idf_and_stop_words() -
     np.testing.assert_allclose(features, expected, rtol=1e-6)
 
 
-def column(place: int, question: str, *answers: str) -> list[float]:
-    """Return a feature of some answers."""
-    found: list[float] = overlap.features(ALL, question.split(), [each.split() for each in answers], VECTORS)[:, place]
-    return pytest.approx(list(found), abs=1e-6)  # type: ignore[no-any-return]
+def column(place: int, question: str, *answers: str) -> Any:
+    """Return a feature of some answers, to compare."""
+    found = overlap.features(ALL, question.split(), [each.split() for each in answers], VECTORS)
+    return pytest.approx(found[:, place].tolist(), abs=1e-6)
 
 
 def test_where_an_answer_first_repeats_a_word_that_is_no_stop_word() -> None:
@@ -97,17 +98,19 @@ def test_a_question_without_words_overlaps_with_nothing() -> None:
 @pytest.mark.parametrize("number", [overlap.OVERLAPS, overlap.OF_WORDS, overlap.FEATURES])
 def test_what_is_fitted_is_plain_data_and_standardises_the_training_pairs(number: int) -> None:
     pairs = [(QUESTION, ANSWERS), ("when was a cave found ?".split(), ["a cave is a hole in 1999".split(), ["no"]])]
-    fitted = json.loads(json.dumps(overlap.fit(pairs, number, VECTORS)))
+    data, features = overlap.fit(pairs, number, VECTORS)
+    fitted = json.loads(json.dumps(data))
     assert fitted["documents"] == 7
     assert "cave 4" in fitted["document_frequency"].split("\n")
     rows = np.concatenate([overlap.features(fitted, *pair, VECTORS) for pair in pairs])
     assert rows.shape == (5, number)
+    np.testing.assert_allclose(features, rows, atol=1e-6)
     np.testing.assert_allclose(rows.mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(rows.std(0), 1, atol=1e-6)
 
 
 def test_a_feature_that_never_varies_in_training_stays_finite() -> None:
-    fitted = overlap.fit([(QUESTION, [["no"], ["none"]])], overlap.FEATURES, {})
+    fitted, _ = overlap.fit([(QUESTION, [["no"], ["none"]])], overlap.FEATURES, {})
     assert np.isfinite(overlap.features(fitted, QUESTION, ANSWERS, VECTORS)).all()
 
 
