@@ -77,8 +77,8 @@ def baselines(questions: Sequence[Question]) -> dict[str, list[np.ndarray]]:
     words are is counted in these questions and answers.
     """
     pairs = [(question.words, question.answers) for question in questions]
-    counted, _ = overlap.fit(pairs, overlap.OVERLAPS, {})
-    features = [overlap.features(counted, *pair, {}) for pair in pairs]
+    counted, _ = overlap.fit(pairs)
+    features = [overlap.features(counted, *pair) for pair in pairs]
     return {
         "word overlap": [rows[:, 2] for rows in features],
         "word overlap, idf-weighted": [rows[:, 3] for rows in features],

@@ -21,11 +21,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 import numpy as np
 from snowballstemmer import EnglishStemmer
+
+from inference.word_vectors import embed
 
 STOP_WORDS = (
     "a about after again all also am an and any are as at be because been before being both but by can "
@@ -57,7 +58,10 @@ LONGEST = 64
 Question = tuple[Sequence[str], Sequence[Sequence[str]]]  # the words of a question and of its answers
 
 
-Vectors = Mapping[str, np.ndarray | None]
+# The vectors of a question's words (time, dim) and of its answers' (answers, time, dim), zero past each end.
+Vectors = tuple[np.ndarray, np.ndarray]
+NO_VECTORS = np.zeros((0, 0), np.float32), np.zeros((0, 0, 0), np.float32)
+TINY = np.finfo(np.float32).tiny
 
 
 def count(features: bool | int) -> int:
@@ -65,10 +69,16 @@ def count(features: bool | int) -> int:
     return OVERLAPS if features is True else int(features)
 
 
-def fit(questions: Sequence[Question], number: int, vectors: Vectors) -> tuple[dict[str, Any], np.ndarray]:
+def fit(
+    questions: Sequence[Question],
+    number: int = OVERLAPS,
+    table: Mapping[str, np.ndarray | None] | None = None,
+    length: int = 0,
+) -> tuple[dict[str, Any], np.ndarray]:
     """Return what that `number` of features needs, from training questions, and the features of all their pairs.
 
-    Each question and answer is a document. The features are standardised, float32 (pairs, number).
+    Each question and answer is a document. The features are standardised, float32 (pairs, number). All need the `table`
+    of word vectors of that `length`.
     """
     frequency: Counter[str] = Counter()
     documents = 0
@@ -86,101 +96,114 @@ def fit(questions: Sequence[Question], number: int, vectors: Vectors) -> tuple[d
     }
     if number > OVERLAPS:
         overlap |= {"year_words": YEAR_WORDS, "amount_words": AMOUNT_WORDS, "numerals": NUMERALS}
-    raw = np.concatenate([features(overlap, question, answers, vectors) for question, answers in questions])
+
+    def vectors(sentences: Sequence[Sequence[str]]) -> np.ndarray:
+        return embed(sentences, table or {}, length)[0]
+
+    raw = np.concatenate(
+        [
+            features(overlap, question, answers, (vectors([question])[0], vectors(answers)))
+            for question, answers in questions
+        ]
+    )
     mean, scale = raw.mean(0, np.float64), np.where(raw.std(0) > 0, raw.std(0), 1.0)
     standardised: np.ndarray = ((raw - mean) / scale).astype(np.float32)
     return {**overlap, "mean": mean.tolist(), "scale": scale.tolist()}, standardised
 
 
 def features(
-    overlap: Mapping[str, Any], question: Sequence[str], answers: Sequence[Sequence[str]], vectors: Vectors
+    overlap: Mapping[str, Any],
+    question: Sequence[str],
+    answers: Sequence[Sequence[str]],
+    vectors: Vectors = NO_VECTORS,
 ) -> np.ndarray:
-    """Return the features of each answer to the question, standardised, float32 (answers, features)."""
-    stems, answer_stems = _stems(question), [_stems(answer) for answer in answers]
+    """Return the features of each answer to the question, standardised, float32 (answers, features).
+
+    Only a model with all features needs the `vectors`.
+    """
+    stems, stems_of_answers = _stems(question), [_stems(answer) for answer in answers]
+    found = [set(each.values()) for each in stems_of_answers]
     frequency, stop_words = _frequency(overlap["document_frequency"]), _words(overlap["stop_words"])
     # A stem in n of N training documents has idf ln(N / n), one not seen in training counts as seen once.
     idf = {word: math.log(overlap["documents"] / frequency.get(stem, 1)) for word, stem in stems.items()}
-    columns = [_overlaps(stems, answer_stems, idf, stop_words)]
+    content = {word: stem for word, stem in stems.items() if word not in stop_words}
+    columns = [_overlaps(stems, found, idf), _overlaps(content, found, idf)]
     if len(overlap["mean"]) > OVERLAPS:
-        columns.append(_of_words(overlap, question, stems, answers, answer_stems, stop_words))
+        columns.append(_places(content, answers, stems_of_answers, found))
+        columns.append(_numbers(overlap, set(question), answers))
     if len(overlap["mean"]) > OF_WORDS:
-        columns.append(_closeness(answer_stems, idf, vectors))
+        columns.append(_closeness(idf, question, vectors))
     standardised: np.ndarray = ((np.concatenate(columns, 1) - overlap["mean"]) / overlap["scale"]).astype(np.float32)
     return standardised
 
 
-def _overlaps(
-    stems: Mapping[str, str], answers: Sequence[Mapping[str, str]], idf: Mapping[str, float], stop_words: frozenset[str]
-) -> np.ndarray:
-    """Return four features of each answer: the share of the question's words that it has, the same weighted by idf,
-    and both again without stop words.
+def _overlaps(stems: Mapping[str, str], found: Sequence[Set[str]], idf: Mapping[str, float]) -> np.ndarray:
+    """Return two features of each answer: the share of the words that it has, and the same weighted by idf.
+
+    `stems` has the words, and `found` the stems of each answer.
     """
-    total = len(stems), sum(idf.values())
-    content = [word for word in stems if word not in stop_words]
-    total_content = len(content), sum(idf[word] for word in content)
-    rows = np.zeros((len(answers), OVERLAPS))
-    for row, answer in zip(rows, answers, strict=True):
-        found = set(answer.values())
-        shared = [word for word, stem in stems.items() if stem in found]
-        shared_content = [word for word in shared if word not in stop_words]
-        row[:] = (
-            _share(len(shared), total[0]),
-            _share(sum(idf[word] for word in shared), total[1]),
-            _share(len(shared_content), total_content[0]),
-            _share(sum(idf[word] for word in shared_content), total_content[1]),
-        )
-    return rows
+    total, total_idf = len(stems), sum(idf[word] for word in stems)
+    shared = [[word for word, stem in stems.items() if stem in each] for each in found]
+    return np.array([[_share(len(each), total), _share(sum(idf[word] for word in each), total_idf)] for each in shared])
 
 
-def _of_words(
-    overlap: Mapping[str, Any],
-    question: Sequence[str],
-    stems: Mapping[str, str],
+def _places(
+    content: Mapping[str, str],
     answers: Sequence[Sequence[str]],
-    answer_stems: Sequence[Mapping[str, str]],
-    stop_words: frozenset[str],
+    stems_of_answers: Sequence[Mapping[str, str]],
+    found: Sequence[Set[str]],
 ) -> np.ndarray:
-    """Return three features of each answer: where its first word of the question stands that is no stop word, as a
-    share of its length, 1 for none; the logarithm of its length; 1 if it has what may be the number asked for, or 0.
+    """Return two features of each answer: where the first word of the question stands in it that is no stop word, as a
+    share of its length, 1 for none; and the logarithm of its length.
     """
-    asked = _number_asked(overlap, set(question))
-    question_stems = set(stems.values())
-    rows = np.zeros((len(answers), OF_WORDS - OVERLAPS))
-    for row, answer, of_answer in zip(rows, answers, answer_stems, strict=True):
-        repeated = {word for word, stem in of_answer.items() if stem in question_stems and word not in stop_words}
-        first = next((place for place, word in enumerate(answer) if word in repeated), len(answer))
-        row[:] = first / len(answer), math.log(len(answer)), any(map(asked, answer))
-    return rows
+    content_stems = set(content.values())
+    rows = []
+    for answer, stems, found_stems in zip(answers, stems_of_answers, found, strict=True):
+        first = len(answer)
+        if shared := content_stems & found_stems:
+            for first, word in enumerate(answer):  # noqa: B007
+                if stems.get(word) in shared:
+                    break
+        rows.append((first / len(answer), math.log(len(answer))))
+    return np.array(rows)
 
 
-def _number_asked(overlap: Mapping[str, Any], question: Set[str]) -> Callable[[str], bool]:
-    """Return what says of an answer's word whether it may be the year, or other number, that a question asks for."""
+def _numbers(overlap: Mapping[str, Any], question: Set[str], answers: Sequence[Sequence[str]]) -> np.ndarray:
+    """Return a feature of each answer: 1 if it has what may be the year, or other number, that is asked for, else 0."""
+    is_number: Callable[[str], bool]
     if question & _words(overlap["year_words"]):
-        return lambda word: len(word) == 4 and word.isdecimal() and word[0] in "12" and word not in question
-    if question & _words(overlap["amount_words"]):
+        is_number = _is_year
+    elif question & _words(overlap["amount_words"]):
         numerals = _words(overlap["numerals"])
-        return lambda word: (word in numerals or any(map(str.isdigit, word))) and word not in question
-    return lambda word: False
+        is_number = lambda word: word in numerals or any(map(str.isdigit, word))  # noqa: E731
+    else:
+        return np.zeros((len(answers), 1))
+    return np.array([[any(is_number(word) for word in answer if word not in question)] for answer in answers], float)
 
 
-def _closeness(answers: Sequence[Iterable[str]], idf: Mapping[str, float], vectors: Vectors) -> np.ndarray:
+def _is_year(word: str) -> bool:
+    return len(word) == 4 and word.isdecimal() and word[0] in "12"
+
+
+def _closeness(idf: Mapping[str, float], question: Sequence[str], vectors: Vectors) -> np.ndarray:
     """Return two features of each answer: the mean over the question's words, which `idf` has, of the greatest cosine
     with a word of the answer, 0 at least, and the same weighted by idf.
     """
-    known = {word: vector for word in {*idf, *chain(*answers)} if (vector := vectors.get(word)) is not None}
-    closest = np.zeros((len(answers), len(idf)))
-    asked = [place for place, word in enumerate(idf) if word in known]
-    if asked:
-        places = {word: place for place, word in enumerate(known)}
-        units = np.stack(list(known.values()))
-        units /= np.maximum(np.linalg.norm(units, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        cosines = units[[places[word] for word in idf if word in known]] @ units.T  # (question's words, words)
-        for row, answer in zip(closest, answers, strict=True):
-            if columns := [places[word] for word in answer if word in places]:
-                row[asked] = cosines[:, columns].max(1)
-    weights = np.array([[1.0, each] for each in idf.values()]).reshape(-1, 2)
-    total = weights.sum(0)
-    return np.maximum(closest, 0) @ weights / np.where(total > 0, total, 1.0)
+    of_question, of_answers = vectors
+    if not idf:
+        return np.zeros((len(of_answers), 2))
+    asked = of_question[[question.index(word) for word in idf]]
+    # Of all words with all; a zero vector, which padding is as well, has the cosine 0.
+    cosines = of_answers @ (asked / _lengths(asked)).T / _lengths(of_answers)  # (answers, time, words of the question)
+    closest = np.maximum(cosines.max(1), 0)
+    weights = np.array(list(idf.values()))
+    return np.stack([closest.mean(1), closest @ weights / (weights.sum() or 1.0)], 1)
+
+
+def _lengths(vectors: np.ndarray) -> np.ndarray:
+    """Return the lengths of vectors (…, dim), (…, 1); that of a zero vector is a little more, to divide by."""
+    squares: np.ndarray = np.einsum("...i,...i->...", vectors, vectors)[..., None]
+    return np.sqrt(np.maximum(squares, TINY))
 
 
 def _share(part: float, whole: float) -> float:

@@ -120,7 +120,7 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
     overlap_data, of_pairs = None, None  # the features of all pairs (pairs, features)
     if features:
         pairs = [(each.words, each.answers) for each in data.train]
-        overlap_data, fitted = overlap.fit(pairs, features, embedding.table())
+        overlap_data, fitted = overlap.fit(pairs, features, embedding.table(), embedding.channels * embedding.dim)
         of_pairs = torch.from_numpy(fitted)
     model = TrainedModel(predict.ARCHITECTURE, config, network, embedding, overlap_data)
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inference.word_vectors import embed
 from sm_cnn import overlap
 from tests.conftest import ROOT
 
@@ -56,14 +57,21 @@ def test_shares_of_the_question_by_stems_with_and_without_idf_and_stop_words() -
         [1 / 5, idf["who"] / sum(idf.values()), 0, 0],
         [0, 0, 0, 0],
     ]
-    features = overlap.features(PLAIN, QUESTION, ANSWERS, {})
-    assert features.dtype == np.float32
-    np.testing.assert_allclose(features, expected, rtol=1e-6)
+    found = overlap.features(PLAIN, QUESTION, ANSWERS)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def features(data: dict[str, Any], question: list[str], answers: list[list[str]]) -> np.ndarray:
+    """Return the features, the words' vectors being those of VECTORS."""
+    return overlap.features(
+        data, question, answers, (embed([question], VECTORS, 2)[0][0], embed(answers, VECTORS, 2)[0])
+    )
 
 
 def column(place: int, question: str, *answers: str) -> Any:
     """Return a feature of some answers, to compare."""
-    found = overlap.features(ALL, question.split(), [each.split() for each in answers], VECTORS)
+    found = features(ALL, question.split(), [each.split() for each in answers])
     return pytest.approx(found[:, place].tolist(), abs=1e-6)
 
 
@@ -92,32 +100,32 @@ def test_how_close_an_answer_comes_to_the_words_of_a_question_by_their_vectors()
 
 
 def test_a_question_without_words_overlaps_with_nothing() -> None:
-    np.testing.assert_array_equal(overlap.features(PLAIN, ["?"], ANSWERS, {}), np.zeros((3, 4)))
+    np.testing.assert_array_equal(overlap.features(PLAIN, ["?"], ANSWERS), np.zeros((3, 4)))
 
 
 @pytest.mark.parametrize("number", [overlap.OVERLAPS, overlap.OF_WORDS, overlap.FEATURES])
 def test_what_is_fitted_is_plain_data_and_standardises_the_training_pairs(number: int) -> None:
     pairs = [(QUESTION, ANSWERS), ("when was a cave found ?".split(), ["a cave is a hole in 1999".split(), ["no"]])]
-    data, features = overlap.fit(pairs, number, VECTORS)
+    data, of_pairs = overlap.fit(pairs, number, VECTORS, 2)
     fitted = json.loads(json.dumps(data))
     assert fitted["documents"] == 7
     assert "cave 4" in fitted["document_frequency"].split("\n")
-    rows = np.concatenate([overlap.features(fitted, *pair, VECTORS) for pair in pairs])
+    rows = np.concatenate([features(fitted, *pair) for pair in pairs])
     assert rows.shape == (5, number)
-    np.testing.assert_allclose(features, rows, atol=1e-6)
+    np.testing.assert_allclose(of_pairs, rows, atol=1e-6)
     np.testing.assert_allclose(rows.mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(rows.std(0), 1, atol=1e-6)
 
 
 def test_a_feature_that_never_varies_in_training_stays_finite() -> None:
-    fitted, _ = overlap.fit([(QUESTION, [["no"], ["none"]])], overlap.FEATURES, {})
-    assert np.isfinite(overlap.features(fitted, QUESTION, ANSWERS, VECTORS)).all()
+    fitted, _ = overlap.fit([(QUESTION, [["no"], ["none"]])], overlap.FEATURES, VECTORS, 2)
+    assert np.isfinite(features(fitted, QUESTION, ANSWERS)).all()
 
 
 @given(sentences, st.lists(sentences, min_size=1, max_size=4))
 def test_an_answer_has_the_same_features_alone_and_among_others(question: list[str], answers: list[list[str]]) -> None:
-    together = overlap.features(ALL, question, answers, VECTORS)
-    alone = [overlap.features(ALL, question, [answer], VECTORS)[0] for answer in answers]
+    together = features(ALL, question, answers)
+    alone = [features(ALL, question, [answer])[0] for answer in answers]
     np.testing.assert_allclose(together, alone, atol=1e-6)
     shares = np.delete(together, LENGTH, 1)
     assert ((shares >= 0) & (shares <= 1 + 1e-6)).all()
