@@ -19,7 +19,7 @@ and `numerals`, texts.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any
 
@@ -161,28 +161,23 @@ def _places(
     for answer, stems, found_stems in zip(answers, stems_of_answers, found, strict=True):
         first = len(answer)
         if shared := content_stems & found_stems:
-            for first, word in enumerate(answer):  # noqa: B007
-                if stems.get(word) in shared:
-                    break
+            first = next(place for place, word in enumerate(answer) if stems.get(word) in shared)
         rows.append((first / len(answer), math.log(len(answer))))
     return np.array(rows)
 
 
 def _numbers(overlap: Mapping[str, Any], question: Set[str], answers: Sequence[Sequence[str]]) -> np.ndarray:
     """Return a feature of each answer: 1 if it has what may be the year, or other number, that is asked for, else 0."""
-    is_number: Callable[[str], bool]
-    if question & _words(overlap["year_words"]):
-        is_number = _is_year
-    elif question & _words(overlap["amount_words"]):
-        numerals = _words(overlap["numerals"])
-        is_number = lambda word: word in numerals or any(map(str.isdigit, word))  # noqa: E731
-    else:
+    year, amount = (not question.isdisjoint(_words(overlap[kind])) for kind in ("year_words", "amount_words"))
+    if not year and not amount:
         return np.zeros((len(answers), 1))
-    return np.array([[any(is_number(word) for word in answer if word not in question)] for answer in answers], float)
-
-
-def _is_year(word: str) -> bool:
-    return len(word) == 4 and word.isdecimal() and word[0] in "12"
+    new = [[word for word in answer if word not in question] for answer in answers]
+    if year:
+        found = [any(len(word) == 4 and word.isdecimal() and word[0] in "12" for word in words) for words in new]
+    else:
+        numerals = _words(overlap["numerals"])
+        found = [any(map(str.isdigit, "".join(words))) or not numerals.isdisjoint(words) for words in new]
+    return np.array(found, float)[:, None]
 
 
 def _closeness(idf: Mapping[str, float], question: Sequence[str], vectors: Vectors) -> np.ndarray:
