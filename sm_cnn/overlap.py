@@ -19,7 +19,7 @@ and `numerals`, texts.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any
 
@@ -119,80 +119,80 @@ def features(
 ) -> np.ndarray:
     """Return the features of each answer to the question, standardised, float32 (answers, features).
 
-    Only a model with all features needs the `vectors`.
+    The columns: share of the question's words that the answer has, the same weighted by idf, and both again without
+    stop words; where the first of the latter stands in the answer, as a share of its length, 1 for none; the logarithm
+    of its length; 1 if it has the number asked for, or 0; and both of `_closeness`, which need the `vectors`.
     """
-    stems, stems_of_answers = _stems(question), [_stems(answer) for answer in answers]
-    found = [set(each.values()) for each in stems_of_answers]
+    number = len(overlap["mean"])
+    stems = _stems(question)
     frequency, stop_words = _frequency(overlap["document_frequency"]), _words(overlap["stop_words"])
     # A stem in n of N training documents has idf ln(N / n), one not seen in training counts as seen once.
     idf = {word: math.log(overlap["documents"] / frequency.get(stem, 1)) for word, stem in stems.items()}
-    content = {word: stem for word, stem in stems.items() if word not in stop_words}
-    columns = [_overlaps(stems, found, idf), _overlaps(content, found, idf)]
-    if len(overlap["mean"]) > OVERLAPS:
-        columns.append(_places(content, answers, stems_of_answers, found))
-        columns.append(_numbers(overlap, set(question), answers))
-    if len(overlap["mean"]) > OF_WORDS:
-        columns.append(_closeness(idf, question, vectors))
-    standardised: np.ndarray = ((np.concatenate(columns, 1) - overlap["mean"]) / overlap["scale"]).astype(np.float32)
+    every = [(stem, idf[word]) for word, stem in stems.items()]
+    content = [(stem, idf[word]) for word, stem in stems.items() if word not in stop_words]
+    totals = sum(idf.values()), sum(weight for _, weight in content)
+    content_stems = {stem for stem, _ in content}
+    has_number = _number_asked(overlap, set(question)) if number > OVERLAPS else None
+    rows = []
+    for answer in answers:
+        stems_of_answer = _stems(answer)
+        found = set(stems_of_answer.values())
+        row = [*_shares(every, totals[0], found), *_shares(content, totals[1], found)]
+        if has_number:
+            shared = content_stems & found
+            places = (place for place, word in enumerate(answer) if stems_of_answer.get(word) in shared)
+            first = next(places) if shared else len(answer)
+            row += (first / len(answer), math.log(len(answer)), has_number(answer))
+        rows.append(row)
+    raw = np.array(rows)
+    if number > OF_WORDS:
+        raw = np.concatenate([raw, _closeness(idf, question, *vectors)], 1)
+    standardised: np.ndarray = ((raw - overlap["mean"]) / overlap["scale"]).astype(np.float32)
     return standardised
 
 
-def _overlaps(stems: Mapping[str, str], found: Sequence[Set[str]], idf: Mapping[str, float]) -> np.ndarray:
-    """Return two features of each answer: the share of the words that it has, and the same weighted by idf.
+def _shares(weights: Sequence[tuple[str, float]], total: float, found: Set[str]) -> tuple[float, float]:
+    """Return which share of the question's words an answer has, and which share of the `total` of their weights.
 
-    `stems` has the words, and `found` the stems of each answer.
+    `weights` has the stem and the idf of each word, `found` the stems of the answer.
     """
-    total, total_idf = len(stems), sum(idf[word] for word in stems)
-    shared = [[word for word, stem in stems.items() if stem in each] for each in found]
-    return np.array([[_share(len(each), total), _share(sum(idf[word] for word in each), total_idf)] for each in shared])
+    shared = [weight for stem, weight in weights if stem in found]
+    return _share(len(shared), len(weights)), _share(sum(shared), total)
 
 
-def _places(
-    content: Mapping[str, str],
-    answers: Sequence[Sequence[str]],
-    stems_of_answers: Sequence[Mapping[str, str]],
-    found: Sequence[Set[str]],
-) -> np.ndarray:
-    """Return two features of each answer: where the first word of the question stands in it that is no stop word, as a
-    share of its length, 1 for none; and the logarithm of its length.
-    """
-    content_stems = set(content.values())
-    rows = []
-    for answer, stems, found_stems in zip(answers, stems_of_answers, found, strict=True):
-        first = len(answer)
-        if shared := content_stems & found_stems:
-            first = next(place for place, word in enumerate(answer) if stems.get(word) in shared)
-        rows.append((first / len(answer), math.log(len(answer))))
-    return np.array(rows)
-
-
-def _numbers(overlap: Mapping[str, Any], question: Set[str], answers: Sequence[Sequence[str]]) -> np.ndarray:
-    """Return a feature of each answer: 1 if it has what may be the year, or other number, that is asked for, else 0."""
-    year, amount = (not question.isdisjoint(_words(overlap[kind])) for kind in ("year_words", "amount_words"))
-    if not year and not amount:
-        return np.zeros((len(answers), 1))
-    new = [[word for word in answer if word not in question] for answer in answers]
-    if year:
-        found = [any(len(word) == 4 and word.isdecimal() and word[0] in "12" for word in words) for words in new]
-    else:
+def _number_asked(overlap: Mapping[str, Any], question: Set[str]) -> Callable[[Iterable[str]], bool]:
+    """Return what says whether an answer has what may be the year, or other number, that the question asks for."""
+    if not question.isdisjoint(_words(overlap["year_words"])):
+        return lambda answer: any(len(word) == 4 and _is_year(word) and word not in question for word in answer)
+    if not question.isdisjoint(_words(overlap["amount_words"])):
         numerals = _words(overlap["numerals"])
-        found = [any(map(str.isdigit, "".join(words))) or not numerals.isdisjoint(words) for words in new]
-    return np.array(found, float)[:, None]
+        return lambda answer: any(_is_amount(word, numerals) and word not in question for word in answer)
+    return lambda answer: False
 
 
-def _closeness(idf: Mapping[str, float], question: Sequence[str], vectors: Vectors) -> np.ndarray:
+def _is_year(word: str) -> bool:
+    return word.isdecimal() and word[0] in "12"
+
+
+def _is_amount(word: str, numerals: Set[str]) -> bool:
+    return word in numerals or any(map(str.isdigit, word))
+
+
+def _closeness(
+    idf: Mapping[str, float], question: Sequence[str], of_question: np.ndarray, of_answers: np.ndarray
+) -> np.ndarray:
     """Return two features of each answer: the mean over the question's words, which `idf` has, of the greatest cosine
     with a word of the answer, 0 at least, and the same weighted by idf.
     """
-    of_question, of_answers = vectors
     if not idf:
         return np.zeros((len(of_answers), 2))
     asked = of_question[[question.index(word) for word in idf]]
     # Of all words with all; a zero vector, which padding is as well, has the cosine 0.
     cosines = of_answers @ (asked / _lengths(asked)).T / _lengths(of_answers)  # (answers, time, words of the question)
-    closest = np.maximum(cosines.max(1), 0)
-    weights = np.array(list(idf.values()))
-    return np.stack([closest.mean(1), closest @ weights / (weights.sum() or 1.0)], 1)
+    total = sum(idf.values())
+    weights = np.array([(1 / len(idf), _share(each, total)) for each in idf.values()])
+    closeness: np.ndarray = np.maximum(cosines.max(1), 0) @ weights
+    return closeness
 
 
 def _lengths(vectors: np.ndarray) -> np.ndarray:
