@@ -10,14 +10,16 @@
 --data is a file of CSV, TSV or JSON lines, compressed or not, or `-` for stdin, with the columns `question`, `answer`
 and `label` unless named: 1 for a relevant answer, 0 for another. A tenth of the questions are the dev set, drawn by the
 seed, unless --dev names one; no question is in both. Or --data is the folder that holds the splits of a data set
-(`train-all`, `raw-dev`, … with a.toks, b.toks, id.txt and sim.txt in each). The state with the best MAP on dev is kept.
-Training ends with what `sm_cnn.evaluate` prints for the written model on dev, and on --test FILE.
+(`train-all`, `raw-dev`, … with a.toks, b.toks, id.txt and sim.txt in each). The state with the best mean of MAP
+and MRR on dev is kept. Training ends with what `sm_cnn.evaluate` prints for the written model on dev, and on --test
+FILE.
 """
 
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -145,7 +147,7 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
     model.interrupted = fit(
         modules,
         loss,
-        lambda: dev_map_mrr(model, data.dev)[0],
+        lambda: dev_score(model, data.dev),
         lengths=torch.tensor([len(answer) for answer in answers]),
         batch=recipe.batch,
         optimizers=[network_optimizer, *embedding.optimizers(recipe.vector_learning_rate)],
@@ -158,9 +160,9 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
     return model
 
 
-def dev_map_mrr(model: TrainedModel, dev: Sequence[Question]) -> tuple[float, float]:
-    """Return MAP and MRR of a model as it is now."""
-    return map_mrr([question.labels for question in dev], scores(model.served(), dev, model.embedding.table()))
+def dev_score(model: TrainedModel, dev: Sequence[Question]) -> float:
+    """Return the mean of MAP and MRR of a model as it is now."""
+    return fmean(map_mrr([question.labels for question in dev], scores(model.served(), dev, model.embedding.table())))
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
