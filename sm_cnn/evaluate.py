@@ -82,7 +82,7 @@ def baselines(questions: Sequence[Question]) -> dict[str, list[np.ndarray]]:
     words are is counted in these questions and answers.
     """
     pairs = [(question.words, question.answers) for question in questions]
-    counted = overlap.fit(pairs)
+    counted, _ = overlap.fit(pairs)
     features = [overlap.features(counted, *pair) for pair in pairs]
     return {
         "word overlap": [rows[:, 2] for rows in features],

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from inference.convolution import convolve_and_pool
-from sm_cnn.overlap import FEATURES
+from sm_cnn import overlap
 
 
 class SMCNN(nn.Module):
@@ -22,14 +22,14 @@ class SMCNN(nn.Module):
         channels: int = 1,
         filters: int = 100,
         width: int = 5,
-        features: bool = True,
+        features: bool | int = overlap.FEATURES,
         dropout: float = 0.5,
     ):
-        """Build for vectors of `channels` × `dim` components a word, with or without the overlap `features`."""
+        """Build for vectors of `channels` × `dim` components a word, with so many overlap `features`; true means 4."""
         super().__init__()
         self.conv_q = nn.Conv2d(channels, filters, (width, dim), padding=(width - 1, 0))
         self.conv_a = nn.Conv2d(channels, filters, (width, dim), padding=(width - 1, 0))
-        joined = 2 * filters + (FEATURES if features else 0)
+        joined = 2 * filters + overlap.count(features)
         self.combined_feature_vector = nn.Linear(joined, joined)
         self.dropout = nn.Dropout(dropout)
         self.hidden = nn.Linear(joined, 2)
@@ -58,7 +58,7 @@ class SMCNN(nn.Module):
 
         `question` is (pairs, time, channels × dim), or (1, time, channels × dim) for one question with many
         answers; `answer` (pairs, time, channels × dim); lengths count words, None when none is padded; `features`
-        (pairs, 4), given when the model was built with them.
+        (pairs, features), given when the model was built with them.
         """
         q = convolve_and_pool(self.conv_q, torch.tanh, question, question_lengths)
         a = convolve_and_pool(self.conv_a, torch.tanh, answer, answer_lengths)

@@ -39,7 +39,10 @@ def load(path: Path) -> Model:
         raise ModelFileError(f"{path}: config and overlap do not fit: features but no data for them, or the reverse")
     if model.overlap is not None:
         try:
-            if not np.isfinite(overlap.features(model.overlap, ["word"], [["word"]])).all():
+            found = overlap.features(model.overlap, ["word"], [["word"]], (np.zeros((1, 1)), np.zeros((1, 1, 1))))
+            if found.shape[1] != overlap.count(model.config["features"]):
+                raise ValueError(f"{found.shape[1]} features, but config says {model.config['features']}")
+            if not np.isfinite(found).all():
                 raise ValueError("features that are not finite numbers")
         except Exception as error:
             raise ModelFileError(f"{path}: overlap can't be used ({type(error).__name__}: {error})") from error
@@ -70,11 +73,13 @@ def batches(
     """
     question, *answers = sentences
     asked, asked_lengths = embed([question], vectors, model.vector_length)
-    features = None if model.overlap is None else overlap.features(model.overlap, question, answers)
     for rows in by_length(answers):
-        answer, lengths = embed([answers[row] for row in rows], vectors, model.vector_length)
+        group = [answers[row] for row in rows]
+        answer, lengths = embed(group, vectors, model.vector_length)
         inputs = {"question": asked, "question_lengths": asked_lengths, "answer": answer, "answer_lengths": lengths}
-        yield rows, inputs if features is None else {**inputs, "features": features[rows]}
+        if model.overlap is not None:
+            inputs["features"] = overlap.features(model.overlap, question, group, (asked[0], answer))
+        yield rows, inputs
 
 
 def relevance(logits: np.ndarray) -> np.ndarray:

@@ -10,8 +10,9 @@
 --data is a file of CSV, TSV or JSON lines, compressed or not, or `-` for stdin, with the columns `question`, `answer`
 and `label` unless named: 1 for a relevant answer, 0 for another. A tenth of the questions are the dev set, drawn by the
 seed, unless --dev names one; no question is in both. Or --data is the folder that holds the splits of a data set
-(`train-all`, `raw-dev`, … with a.toks, b.toks, id.txt and sim.txt in each). The state with the best MAP on dev is kept.
-Training ends with what `sm_cnn.evaluate` prints for the written model on dev, and on --test FILE.
+(`train-all`, `raw-dev`, … with a.toks, b.toks, id.txt and sim.txt in each). The state with the best mean of MAP
+and MRR on dev is kept. Training ends with what `sm_cnn.evaluate` prints for the written model on dev, and on --test
+FILE.
 """
 
 if __name__ == "__main__":  # before the imports, which may take seconds
@@ -23,6 +24,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -58,7 +60,7 @@ class Recipe:
 
     epochs: int
     patience: int | None = None  # epochs without a better dev score, after which training ends
-    features: bool = True  # the overlap features
+    features: bool = True  # beside the words
     batch: int = 64
     dropout: float = 0.5
     word_dropout: float = 0.0  # share of words that become unknown ones, anew in each batch
@@ -70,7 +72,11 @@ class Recipe:
     text: dict[str, Any] | None = None  # the config's `max_words`; None: as without
 
 
-RECIPES = {"trecqa-all": Recipe(epochs=4), "trecqa": Recipe(epochs=20), "wikiqa": Recipe(epochs=8)}
+RECIPES = {
+    "trecqa-all": Recipe(epochs=4, averaged=True, checks=2),
+    "trecqa": Recipe(epochs=20),
+    "wikiqa": Recipe(epochs=8),
+}
 SPLITS = {"trecqa-all": ("train-all", "raw-dev"), "trecqa": ("train", "raw-dev"), "wikiqa": ("train", "dev")}
 # For data of one's own, tuned to none. Words have no marks of case, which an answer would repeat as if they were words.
 OWN_RECIPE = Recipe(epochs=20, patience=4, text={"max_words": MAX_WORDS})
@@ -102,13 +108,15 @@ def read_data(folder: Path, dataset: str, tokenizer: Tokenizer) -> Data:
 def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool = False) -> TrainedModel:
     """Train an SM-CNN, and the vectors where the embedding's mode does; keep what scored best on the dev set."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    # Those of meaning would not stay what they were fitted to where the vectors are trained.
+    features = (overlap.FEATURES if embedding.mode == "static" else overlap.OF_WORDS) if recipe.features else False
     config = {
         "mode": embedding.mode,
         "channels": embedding.channels,
         "dim": embedding.dim,
         "filters": FILTERS,
         "width": WIDTH,
-        "features": recipe.features,
+        "features": features,
         "dropout": recipe.dropout,
         **(recipe.text or {}),
     }
@@ -116,14 +124,17 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
     if not recipe.features:
         begin_with_containment(network, embedding.variance)
     modules = nn.ModuleList([network, embedding]).to(device)
-    overlap_data = overlap.fit([(each.words, each.answers) for each in data.train]) if recipe.features else None
+    overlap_data, of_pairs = None, None  # the features of all pairs (pairs, features)
+    if features:
+        pairs = [(each.words, each.answers) for each in data.train]
+        overlap_data, fitted = overlap.fit(pairs, features, embedding.table(), embedding.channels * embedding.dim)
+        of_pairs = torch.from_numpy(fitted)
     model = TrainedModel(predict.ARCHITECTURE, config, network, embedding, overlap_data)
 
     # A row for each pair of question and answer.
     questions = [embedding.indices(question.words) for question in data.train for _ in question.answers]
     answers = [embedding.indices(answer) for question in data.train for answer in question.answers]
     labels = torch.tensor([label for question in data.train for label in question.labels])  # (pairs,)
-    features = overlap_features(overlap_data, data.train) if overlap_data else None  # (pairs, 4)
 
     def loss(rows: Tensor) -> Tensor:
         question, question_lengths = pad(questions, rows, recipe.word_dropout)  # (batch, time), (batch,)
@@ -133,7 +144,7 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
             question_lengths.to(device),
             embedding(answer.to(device)),
             answer_lengths.to(device),
-            None if features is None else features[rows].to(device),
+            None if of_pairs is None else of_pairs[rows].to(device),
         )
         return F.cross_entropy(logits, labels[rows].to(device))
 
@@ -141,7 +152,7 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
     model.interrupted = fit(
         modules,
         loss,
-        lambda: dev_map_mrr(model, data.dev)[0],
+        lambda: dev_score(model, data.dev),
         lengths=torch.tensor([len(answer) for answer in answers]),
         batch=recipe.batch,
         optimizers=[network_optimizer, *embedding.optimizers(recipe.vector_learning_rate)],
@@ -154,15 +165,9 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
     return model
 
 
-def overlap_features(overlap_data: dict[str, object], questions: Sequence[Question]) -> Tensor:
-    """Return the overlap features of every pair, float32 (pairs, 4)."""
-    rows = [torch.from_numpy(overlap.features(overlap_data, each.words, each.answers)) for each in questions]
-    return torch.cat(rows)
-
-
-def dev_map_mrr(model: TrainedModel, dev: Sequence[Question]) -> tuple[float, float]:
-    """Return MAP and MRR of a model as it is now."""
-    return map_mrr([question.labels for question in dev], scores(model.served(), dev, model.embedding.table()))
+def dev_score(model: TrainedModel, dev: Sequence[Question]) -> float:
+    """Return the mean of MAP and MRR of a model as it is now."""
+    return fmean(map_mrr([question.labels for question in dev], scores(model.served(), dev, model.embedding.table())))
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -18,6 +18,7 @@ from inference.item_format import encode_vector
 from inference.service import Service
 from inference.settings import Settings
 from inference.word_vectors import WordVectors, by_length
+from sm_cnn.overlap import FEATURES
 from tests.fakes.dynamodb import FakeDynamoDB
 from tests.faults.conftest import examples
 from tests.serving import KIM, PREDICT, SM, answering, committed, handler, post
@@ -25,14 +26,17 @@ from toolkit.training.model_writer import write_model
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "kim_cnn": {"dim": 6, "channels": 1, "filters": 5, "dropout": 0.5, "labels": ["bad", "so so", "good"]},
-    "sm_cnn": {"dim": 6, "channels": 1, "filters": 5, "width": 5, "features": True, "dropout": 0.5},
+    "sm_cnn": {"dim": 6, "channels": 1, "filters": 5, "width": 5, "features": FEATURES, "dropout": 0.5},
 }
 OVERLAP = {
     "documents": 9,
     "document_frequency": "ice 2\ncave 3",
     "stop_words": "a the",
-    "mean": [0.1] * 4,
-    "scale": [0.5] * 4,
+    "mean": [0.1] * FEATURES,
+    "scale": [0.5] * FEATURES,
+    "year_words": "when",
+    "amount_words": "many",
+    "numerals": "two",
 }
 SILENT = Settings(log_level="CRITICAL")
 NOTHING = "?"  # no word of a vocabulary, and nothing that can overlap

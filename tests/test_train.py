@@ -44,7 +44,6 @@ class Case:
     write_data: Callable[[Path, np.random.Generator], None]
     dataset: str
     dev: str
-    score: str  # the function of train.py that scores the model on the dev set
     chance: float  # the score of a random order, or class
     rand_epochs: int  # that mode rand takes to learn
 
@@ -97,7 +96,6 @@ SM = Case(
     write_questions,
     dataset="wikiqa",
     dev="dev",
-    score="dev_map_mrr",
     chance=0.52,
     rand_epochs=4,
 )
@@ -108,7 +106,6 @@ KIM = Case(
     write_sentences,
     dataset="sst-2",
     dev="stsa.binary.dev.tsv",
-    score="dev_score",
     chance=0.5,
     rand_epochs=12,
 )
@@ -268,7 +265,7 @@ def test_ctrl_c_before_the_first_score_leaves_an_earlier_model_alone(
     def interrupt(*_: object) -> float:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(case.train, case.score, interrupt)
+    monkeypatch.setattr(case.train, "dev_score", interrupt)
     with pytest.raises(KeyboardInterrupt):
         case.run(data, "--seed", "2")
     assert (data / "a.model").read_bytes() == earlier

@@ -244,8 +244,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if config.get("features"):
         if options.overlap_data is None:
             parser.error("the model has overlap features: name a training split to fit them with --overlap-data")
-        questions = read_questions(options.overlap_data)
-        overlap_data = overlap.fit([(question.words, question.answers) for question in questions])
+        pairs = [(question.words, question.answers) for question in read_questions(options.overlap_data)]
+        overlap_data, _ = overlap.fit(pairs)
     if options.labels and architecture == "kim_cnn":
         if len(options.labels) != len(config["labels"]):
             parser.error(f"the model has {len(config['labels'])} classes, not {len(options.labels)}")

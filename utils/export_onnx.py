@@ -26,6 +26,7 @@ from torch.export import Dim
 
 from architectures import PREDICT
 from inference import model_file
+from sm_cnn import overlap
 from toolkit.atomic_write import atomic_write
 from toolkit.cli import output_file, parser, run
 
@@ -51,7 +52,7 @@ def example(architecture: str, content: dict[str, Any]) -> tuple[dict[str, torch
     varying: dict[str, Any] = {"question": {1: Dim("question_time")}, "question_lengths": None,
                                "answer": {0: count, 1: Dim("answer_time")}, "answer_lengths": {0: count}}  # fmt: skip
     if content["config"]["features"]:
-        arguments["features"] = torch.zeros(3, 4)
+        arguments["features"] = torch.zeros(3, overlap.count(content["config"]["features"]))
         varying["features"] = {0: count}
     return arguments, varying
 

@@ -201,6 +201,9 @@ def test_logits_of_several_passes_come_in_the_order_of_their_rows(tmp_path: Path
         (True, {"documents": 1}, r"overlap can't be used \(KeyError"),
         (True, {"documents": 9, "document_frequency": "", "stop_words": "", "mean": [0.0] * 4, "scale": [0.0] * 4},
          "overlap can't be used .*not finite"),
+        (True, {"documents": 9, "document_frequency": "", "stop_words": "", "mean": [0.0] * 7, "scale": [1.0] * 7,
+                "year_words": "", "amount_words": "", "numerals": ""},
+         "overlap can't be used .*7 features, but config says True"),
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:.*encountered in divide")

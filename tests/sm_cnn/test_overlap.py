@@ -1,15 +1,17 @@
-"""Overlap features: the shares they are said to be, the same for an answer alone and in a list, without torch."""
+"""Features of pairs: what they are said to be, the same for an answer alone and in a list, without torch."""
 
 import json
 import math
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inference.word_vectors import embed
 from sm_cnn import overlap
 from tests.conftest import ROOT
 
@@ -27,6 +29,23 @@ PLAIN = {
     "mean": [0.0] * 4,
     "scale": [1.0] * 4,
 }
+# With every feature, not standardised.
+ALL = {
+    **PLAIN,
+    "mean": [0.0] * overlap.FEATURES,
+    "scale": [1.0] * overlap.FEATURES,
+    "year_words": "when",
+    "amount_words": "many",
+    "numerals": "two",
+}
+FIRST, LENGTH, NUMBER, CLOSENESS, WEIGHTED = range(overlap.OVERLAPS, overlap.FEATURES)  # the columns after the overlaps
+VECTORS = {
+    "glacier": np.array([2, 0], np.float32),
+    "ice": np.array([3, 4], np.float32),  # a cosine of 0.6 with glacier
+    "cave": np.array([0, 1], np.float32),
+    "nothing": np.array([-1, -1], np.float32),
+    "caves": None,
+}
 sentences = st.lists(st.sampled_from([*QUESTION, *ANSWERS[0], "unseen", "'s", "--"]), min_size=1, max_size=8)
 
 
@@ -38,41 +57,78 @@ def test_shares_of_the_question_by_stems_with_and_without_idf_and_stop_words() -
         [1 / 5, idf["who"] / sum(idf.values()), 0, 0],
         [0, 0, 0, 0],
     ]
-    features = overlap.features(PLAIN, QUESTION, ANSWERS)
-    assert features.dtype == np.float32
-    np.testing.assert_allclose(features, expected, rtol=1e-6)
+    found = overlap.features(PLAIN, QUESTION, ANSWERS)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def features(data: dict[str, Any], question: list[str], answers: list[list[str]]) -> np.ndarray:
+    """Return the features, the words' vectors being those of VECTORS."""
+    return overlap.features(
+        data, question, answers, (embed([question], VECTORS, 2)[0][0], embed(answers, VECTORS, 2)[0])
+    )
+
+
+def column(place: int, question: str, *answers: str) -> Any:
+    """Return a feature of some answers, to compare."""
+    found = features(ALL, question.split(), [each.split() for each in answers])
+    return pytest.approx(found[:, place].tolist(), abs=1e-6)
+
+
+def test_where_an_answer_first_repeats_a_word_that_is_no_stop_word() -> None:
+    answers = "glaciers are ice", "the ice , a glacier", "the who"
+    assert column(FIRST, "who formed the glacier ?", *answers) == [0, 4 / 5, 1]
+
+
+def test_the_logarithm_of_the_length() -> None:
+    assert column(LENGTH, "who ?", "he", "he did .") == [0, math.log(3)]
+
+
+def test_whether_the_year_or_the_number_that_is_asked_for_is_there() -> None:
+    answers = "in 1912", "of 1999", "30 of two", "two", "no"
+    assert column(NUMBER, "when was 1999 ?", *answers) == [1, 0, 0, 0, 0]
+    assert column(NUMBER, "how many of 30 ?", *answers) == [1, 1, 1, 1, 0]
+    assert column(NUMBER, "who ?", *answers) == [0, 0, 0, 0, 0]
+
+
+def test_how_close_an_answer_comes_to_the_words_of_a_question_by_their_vectors() -> None:
+    answers = "ice", "the glacier", "caves", "nothing", "ice cave"
+    glacier, cave = math.log(2), math.log(4 / 3)  # idf
+    assert column(CLOSENESS, "glacier cave ?", *answers) == [(0.6 + 0.8) / 2, 1 / 2, 0, 0, (0.6 + 1) / 2]
+    weighted = [0.6 * glacier + 0.8 * cave, glacier, 0, 0, 0.6 * glacier + cave]
+    assert column(WEIGHTED, "glacier cave ?", *answers) == [each / (glacier + cave) for each in weighted]
 
 
 def test_a_question_without_words_overlaps_with_nothing() -> None:
     np.testing.assert_array_equal(overlap.features(PLAIN, ["?"], ANSWERS), np.zeros((3, 4)))
 
 
-def test_what_is_fitted_is_plain_data_and_standardises_the_training_pairs() -> None:
-    fitted = overlap.fit([(QUESTION, ANSWERS), ("what is a cave ?".split(), ["a cave is a hole".split(), ["no"]])])
-    fitted = json.loads(json.dumps(fitted))
+@pytest.mark.parametrize("number", [overlap.OVERLAPS, overlap.OF_WORDS, overlap.FEATURES])
+def test_what_is_fitted_is_plain_data_and_standardises_the_training_pairs(number: int) -> None:
+    pairs = [(QUESTION, ANSWERS), ("when was a cave found ?".split(), ["a cave is a hole in 1999".split(), ["no"]])]
+    data, of_pairs = overlap.fit(pairs, number, VECTORS, 2)
+    fitted = json.loads(json.dumps(data))
     assert fitted["documents"] == 7
     assert "cave 4" in fitted["document_frequency"].split("\n")
-    rows = np.concatenate(
-        [
-            overlap.features(fitted, QUESTION, ANSWERS),
-            overlap.features(fitted, "what is a cave ?".split(), ["a cave is a hole".split(), ["no"]]),
-        ]
-    )
+    rows = np.concatenate([features(fitted, *pair) for pair in pairs])
+    assert rows.shape == (5, number)
+    np.testing.assert_allclose(of_pairs, rows, atol=1e-6)
     np.testing.assert_allclose(rows.mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(rows.std(0), 1, atol=1e-6)
 
 
 def test_a_feature_that_never_varies_in_training_stays_finite() -> None:
-    fitted = overlap.fit([(QUESTION, [["no"], ["none"]])])
-    assert np.isfinite(overlap.features(fitted, QUESTION, ANSWERS)).all()
+    fitted, _ = overlap.fit([(QUESTION, [["no"], ["none"]])], overlap.FEATURES, VECTORS, 2)
+    assert np.isfinite(features(fitted, QUESTION, ANSWERS)).all()
 
 
 @given(sentences, st.lists(sentences, min_size=1, max_size=4))
 def test_an_answer_has_the_same_features_alone_and_among_others(question: list[str], answers: list[list[str]]) -> None:
-    together = overlap.features(PLAIN, question, answers)
-    alone = [overlap.features(PLAIN, question, [answer])[0] for answer in answers]
-    np.testing.assert_array_equal(together, alone)
-    assert ((together >= 0) & (together <= 1 + 1e-6)).all()
+    together = features(ALL, question, answers)
+    alone = [features(ALL, question, [answer])[0] for answer in answers]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    shares = np.delete(together, LENGTH, 1)
+    assert ((shares >= 0) & (shares <= 1 + 1e-6)).all()
 
 
 @pytest.mark.parametrize("module", ["torch", "tqdm", "ir_measures"])

@@ -21,6 +21,7 @@ from inference.tokenizer import tokenize
 from kim_cnn.dataset import read_sst, to_sentences
 from sm_cnn.dataset import read_questions
 from sm_cnn.evaluate import scores
+from sm_cnn.overlap import FEATURES
 from tests.conftest import ROOT
 from toolkit.training.model_writer import write_model
 from toolkit.vectors.file import load_vectors
@@ -29,6 +30,14 @@ from utils.export_onnx import export
 KIM = {"dim": 6, "channels": 1, "filters": 5, "dropout": 0.5, "labels": ["bad", "good"]}
 SM = {"dim": 6, "channels": 1, "filters": 5, "width": 5, "features": True, "dropout": 0.5}
 OVERLAP = {"documents": 3, "document_frequency": "ice 2", "stop_words": "a the", "mean": [0.1] * 4, "scale": [1.0] * 4}
+ALL_FEATURES = {
+    **OVERLAP,
+    "mean": [0.1] * FEATURES,
+    "scale": [1.0] * FEATURES,
+    "year_words": "when",
+    "amount_words": "many",
+    "numerals": "two",
+}
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's, of itself
 
@@ -63,6 +72,7 @@ def sentences(random: np.random.Generator, count: int, time: int, length: int, w
         ("kim_cnn", KIM, None),
         ("kim_cnn", {**KIM, "channels": 2}, None),
         ("sm_cnn", SM, OVERLAP),
+        ("sm_cnn", {**SM, "features": FEATURES}, ALL_FEATURES),
         ("sm_cnn", {**SM, "features": False}, None),
     ],
 )
@@ -86,7 +96,7 @@ def test_it_answers_as_pytorch_does(
                 inputs = sentences(random, 1, asked, onnx_model.vector_length, "question", "question_lengths")
                 inputs |= sentences(random, count, time, onnx_model.vector_length, "answer", "answer_lengths")
             if overlap:
-                inputs["features"] = random.normal(size=(count, 4)).astype(np.float32)
+                inputs["features"] = random.normal(size=(count, len(overlap["mean"]))).astype(np.float32)
             np.testing.assert_allclose(onnx_model.forward(inputs), torch_model.forward(inputs), atol=1e-4, rtol=0)
     check_explanations(PREDICT[architecture], torch_model, onnx_model)
 
