@@ -97,6 +97,7 @@ def own_recipe(mode: str, rows: int, max_words: int) -> Recipe:
         optimizer=torch.optim.AdamW,
         learning_rate=1e-3,
         weight_decay=1e-2,
+        vector_learning_rate=100.0,
         vector_dropout=0.1,
         distance=0.05,
         checks=math.ceil(steps / (10 * STEPS)),
