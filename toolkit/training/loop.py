@@ -61,11 +61,14 @@ class BestState:
         self.modules, self.score, self.state = modules, -math.inf, dict[str, Any]()
 
     def offer(self, score: float) -> bool:
-        """Keep the present state if `score` is the best so far, of equal ones the first; return whether it is."""
-        if score <= self.score:
-            return False
-        self.score, self.state = score, copy.deepcopy(self.modules.state_dict())
-        return True
+        """Keep the present state if `score` is the best so far; return whether it is better than all before.
+
+        Of equal ones the first is kept, but of perfect ones the last, which is surer of its answers.
+        """
+        better = score > self.score
+        if better or score == 1:
+            self.score, self.state = score, copy.deepcopy(self.modules.state_dict())
+        return better
 
     def restore(self) -> None:
         """Give the modules their best state back."""
@@ -90,8 +93,7 @@ def fit(
 
     `loss` returns that of some rows (int64) of the training data, whose sentences have `lengths`; a `batch` has up to
     that many. The dev score is taken `checks` times in each epoch, of the average of the parameters if `averaged`.
-    After `patience` epochs without a better one training ends, None: after all of them. It also ends with a score of 1,
-    the best there is.
+    After `patience` epochs without a better one training ends; None: after all of them.
     Returns whether Ctrl-C ended the training early, with the best state so far; before the first score it is a
     KeyboardInterrupt still.
     """
@@ -120,7 +122,7 @@ def fit(
                 if not quiet:
                     line = " ".join(f"{score:.4f}" for score in scores)
                     progress.write(f"epoch {epoch}  loss {total / steps:.4f}  dev {line}")
-                if best.score == 1 or (patience is not None and epoch - best_epoch >= patience):
+                if patience is not None and epoch - best_epoch >= patience:
                     break
         except KeyboardInterrupt:
             if not best.state:
