@@ -56,6 +56,7 @@ def hit_rate_and_memory(size: int) -> tuple[float, float]:
     random.Random(0).shuffle(requests)
     vectors = WordVectors(read_client, TABLE, 50, size)
     full = [f"w{number}" for number in range(size)]
+    vectors.lookup(["other"])  # makes the client
     megabytes = allocated(lambda: [vectors.lookup(full[start : start + 100]) for start in range(0, size, 100)])
     return replay(requests, len(requests), size).hit_rate, megabytes
 
