@@ -43,7 +43,7 @@ serve: .venv/installed
 	@exec env KIM_CNN='$(KIM_CNN)' SM_CNN='$(SM_CNN)' VECTORS='$(VECTORS)' $(RUN_LOCALLY) utils/demo.sh --stay
 
 test: .venv/installed
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-faults: .venv/installed
 	FAULTS=full $(BIN)/pytest tests/faults tests/aws_account tests/aws/test_batch.py tests/test_openapi.py \

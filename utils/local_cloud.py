@@ -46,14 +46,11 @@ def run_command(command: list[str], environment: dict[str, str]) -> int:
 def wait_for(command: list[str], environment: dict[str, str]) -> int:
     """Run a command; return its exit code. When this process is ended, so are the command and all that it started."""
     try:
-        with subprocess.Popen(command, env=environment) as process:
-            try:
-                return process.wait()
-            except SystemExit:
-                for pid in [process.pid, *started_by(process.pid)]:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGTERM)
-                raise
+        return subprocess.Popen(command, env=environment).wait()
+    except SystemExit:  # perhaps before Popen has returned
+        for child in started_by(os.getpid()):
+            end(child)
+        raise
     except FileNotFoundError as error:
         raise CommandError(f"{error.filename}: no such command") from None
     except KeyboardInterrupt:  # how a command that stays up is ended
@@ -61,12 +58,18 @@ def wait_for(command: list[str], environment: dict[str, str]) -> int:
 
 
 def started_by(pid: int) -> list[int]:
-    """Return the processes that a process started, and those that they did."""
-    with contextlib.suppress(OSError):  # it has ended
-        tasks = Path(f"/proc/{pid}/task").glob("*/children")
-        children = [int(child) for task in tasks for child in task.read_text().split()]
-        return [each for child in children for each in (child, *started_by(child))]
-    return []
+    """Return the processes that a process started and that still run."""
+    return [int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()]
+
+
+def end(pid: int) -> None:
+    """Have a process end, and those that it started; it is stopped first, so that it starts no more."""
+    with contextlib.suppress(OSError):  # it has ended by itself
+        os.kill(pid, signal.SIGSTOP)
+        for child in started_by(pid):
+            end(child)
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)
 
 
 def main() -> int:

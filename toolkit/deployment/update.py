@@ -82,7 +82,8 @@ def update(
     log(f"{sam.stack}: deploying; each resource is named when its change has ended")
     done = sam.deploy(content, values, tags, changes.log_new)
     changed = deployed.find(client, sam.stack)
-    if not done and changes.seen != seen and deployed.first_failure(deployed.events(client, sam.stack), seen) is None:
+    meanwhile = deployed.newest_event(client, sam.stack) != seen  # to the end of what `find` waited for
+    if not done and meanwhile and deployed.first_failure(deployed.events(client, sam.stack), seen) is None:
         # Another change was under way, which CloudFormation did not show yet; it has ended.
         done = sam.deploy(content, values, tags, changes.log_new)
         changed = deployed.find(client, sam.stack)
