@@ -57,7 +57,6 @@ LONGEST = 64
 
 Question = tuple[Sequence[str], Sequence[Sequence[str]]]  # the words of a question and of its answers
 
-
 # The vectors of a question's words (time, dim) and of its answers' (answers, time, dim), zero past each end.
 Vectors = tuple[np.ndarray, np.ndarray]
 NO_VECTORS = np.zeros((0, 0), np.float32), np.zeros((0, 0, 0), np.float32)
