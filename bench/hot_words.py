@@ -170,8 +170,8 @@ def main() -> int:
             continue
         alone, cached = reads[model, number]
         slower = figures["tail"] / measured[model, runtime, 0]["tail"]
-        timed = json.loads(json.dumps(durations["packages"][runtime]))
-        timed["start_seconds"] *= slower
+        timed = durations["packages"][runtime]
+        timed = {**timed, "start_seconds": timed["start_seconds"] * slower}
         parts = per_request({**durations, "packages": {runtime: timed}}, runtime, cached, LIFE, False)
         way = Way(runtime, False, True, parts)
         row = {"model": model, "runtime": runtime, "number": number, "slower": slower, **figures}

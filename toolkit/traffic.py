@@ -28,8 +28,8 @@ def read_requests(path: Path) -> list[Fields]:
             raise CommandError(f"{path}: {len(questions)} lines in a.toks but {len(answers)} in b.toks")
         requests = [{"sent1": question, "sent2": answer} for question, answer in zip(questions, answers, strict=True)]
     elif is_table(str(path)) and ".tsv" not in path.suffixes:  # SST's and TrecQA's names no columns
-        rows = [row for _, row in read_whole_rows(path, [])]
-        pairs = {"question", "answer"} <= {name for row in rows[:1] for name in row}
+        _, first = next(read_whole_rows(path, []), ("", {}))
+        pairs = {"question", "answer"} <= first.keys()
         columns = {"sent1": "question", "sent2": "answer"} if pairs else {"input": "text"}
         records = read_columns(path, list(columns.values()))
         requests = [dict(zip(columns, record.values, strict=True)) for record in records]

@@ -1,6 +1,7 @@
 """Batches on the local cloud: what evaluation gives, whatever is killed, throttled or dies; and what roles may do."""
 
 import csv
+import inspect
 import io
 import json
 import random
@@ -241,8 +242,20 @@ def test_a_function_that_dies_is_tried_again_and_what_stays_dead_is_named_and_do
     swap(cloud, stack["KimCnnBatch"], original)
 
 
+def outcomes(tried: dict[str, Callable[[], Any]]) -> dict[str, str]:
+    """Make each call; return the error's code of each, or "allowed"."""
+    outcome = {}
+    for name, call in tried.items():
+        try:
+            call()
+            outcome[name] = "allowed"
+        except ClientError as error:
+            outcome[name] = error.response["Error"]["Code"]
+    return outcome
+
+
 PROBE = """
-import json
+from __future__ import annotations
 import botocore.session
 from botocore.exceptions import ClientError
 
@@ -266,14 +279,8 @@ def handler(event, context):
         "write": lambda: dynamodb.put_item(TableName=event["table"], Item={"word": {"S": "good"}}),
         "scan": lambda: dynamodb.scan(TableName=event["table"]),
     }
-    outcome = {}
-    for name, call in tried.items():
-        try:
-            call()
-            outcome[name] = "allowed"
-        except ClientError as error:
-            outcome[name] = error.response["Error"]["Code"]
-    return outcome
+    return outcomes(tried)
+
 """
 
 
@@ -286,7 +293,7 @@ def test_the_role_reads_parts_and_one_table_and_writes_results_alone(
     for key in (own_key, other_key):
         client.put_object(Bucket=stack["BatchBucket"], Key=key, Body=b"x")
     function = stack[f"{MODELS[model]}Batch"]
-    swap(cloud, function, packed(**{f"{model.removesuffix('_cnn')}_batch": PROBE}))
+    swap(cloud, function, packed(**{f"{model.removesuffix('_cnn')}_batch": PROBE + inspect.getsource(outcomes)}))
     tables = {"table": TABLES[model], "other_table": TABLES[other]}
     event = {"bucket": stack["BatchBucket"], "key": own_key, "other_key": other_key, **tables}
     answer = lambdas.invoke(FunctionName=function, Payload=json.dumps(event))
@@ -321,13 +328,7 @@ def test_the_machine_calls_the_batches_functions_and_lists_their_bucket_alone(
         "table": lambda: dynamodb.scan(TableName="kim-vectors"),
         "machines": lambda: states.list_state_machines(),
     }
-    outcome = {}
     with cloud.aws.without(rules.account_at_its_concurrency):  # which denies, too
-        for name, call in tried.items():
-            try:
-                call()
-                outcome[name] = "allowed"
-            except ClientError as error:
-                outcome[name] = error.response["Error"]["Code"]
+        outcome = outcomes(tried)
     assert {name for name, result in outcome.items() if result == "allowed"} == {"batch", "list"}, outcome
     assert all("AccessDenied" in result for result in outcome.values() if result != "allowed"), outcome
