@@ -6,6 +6,7 @@ not at all. What fails for now (the table throttles) raises, and Step Functions 
 """
 
 import gzip
+import itertools
 import json
 import os
 import time
@@ -96,13 +97,13 @@ def score(service: Service, rows: Sequence[Sequence[Any]]) -> tuple[list[dict[st
             answers[number] = {"error": str(error)}
     vectors: dict[str, np.ndarray | None] = {}
     unreadable: dict[str, str] = {}
-    words = [word for request in requests.values() for sentence in request.sentences for word in sentence]
-    distinct, read = list(dict.fromkeys(words)), 0
+    sentences = itertools.chain.from_iterable(request.sentences for request in requests.values())
+    distinct, read = list(dict.fromkeys(itertools.chain.from_iterable(sentences))), 0
     for first in range(0, len(distinct), WORDS_AT_ONCE):
         read += look_up(service.vectors, distinct[first : first + WORDS_AT_ONCE], vectors, unreadable)
     groups: dict[tuple[Any, ...], list[int]] = {}
     for number, request in requests.items():
-        bad = [word for sentence in request.sentences for word in sentence if word in unreadable]
+        bad = unreadable and [word for sentence in request.sentences for word in sentence if word in unreadable]
         if bad:
             answers[number] = {"error": unreadable[bad[0]]}
         else:

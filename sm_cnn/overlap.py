@@ -132,15 +132,15 @@ def features(
     totals = sum(idf.values()), sum(weight for _, weight in content)
     content_stems = {stem for stem, _ in content}
     has_number = _number_asked(overlap, set(question)) if number > OVERLAPS else None
+    asked = set(stems.values())
+    repeats = {word: stem for word, stem in _stems(set().union(*answers)).items() if stem in asked}
     rows = []
     for answer in answers:
-        stems_of_answer = _stems(answer)
-        found = set(stems_of_answer.values())
+        repeated = [(place, repeats[word]) for place, word in enumerate(answer) if word in repeats]
+        found = {stem for _, stem in repeated}
         row = [*_shares(every, totals[0], found), *_shares(content, totals[1], found)]
         if has_number:
-            shared = content_stems & found
-            places = (place for place, word in enumerate(answer) if stems_of_answer.get(word) in shared)
-            first = next(places) if shared else len(answer)
+            first = next((place for place, stem in repeated if stem in content_stems), len(answer))
             row += (first / len(answer), math.log(len(answer)), has_number(answer))
         rows.append(row)
     raw = np.array(rows)
