@@ -94,8 +94,8 @@ clean:
 # uv installs what is locked. torch comes by pip meanwhile, from PyTorch's index of CPU builds: elsewhere the Linux build
 # brings gigabytes of CUDA along. Where that index can't be reached, pip's own configuration decides, as it does for uv.
 .venv/installed: requirements.lock requirements-sam.lock requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || \
+		{ echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@command -v curl >/dev/null || { echo "curl is needed: install it first" >&2; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "venv is needed: on Debian, apt-get install python3-venv" >&2; exit 1; }
 	@echo "installing into .venv"
