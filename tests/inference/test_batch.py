@@ -4,6 +4,7 @@ import gzip
 import json
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -18,6 +19,7 @@ from inference.word_vectors import VectorsError, VectorsUnavailableError
 from tests.fakes.dynamodb import FakeDynamoDB
 from tests.serving import KIM, SM, service
 
+PART = "kim_cnn/0/parts/000000.jsonl.gz"
 WORDS = "a good bad movie plot river how are caves formed the ice is slow".split()
 
 
@@ -34,7 +36,8 @@ def sentences(count: int) -> list[list[str]]:
     return [[" ".join(random.choice([*WORDS, "unheard"], random.integers(1, 60)))] for _ in range(count)]
 
 
-def test_rows_of_mixed_length_get_what_a_request_gives_them_in_order() -> None:
+def test_rows_of_mixed_length_get_what_a_request_gives_them_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "WORDS_AT_ONCE", 5)
     rows = sentences(200)
     answers, read = batch.score(service(KIM, table()), rows)
     alone = service(KIM, table())
@@ -105,7 +108,7 @@ def test_what_was_read_before_a_throttle_is_not_read_again(monkeypatch: pytest.M
         patch.setattr(batch, "PATIENCE", 1)
         batch.score(served, rows)
     wide.fault = lambda number, keys: None
-    batch.score(served, rows)
+    assert batch.score(served, rows)[1] == half, "words read, without those that were cached"
     assert wide.read <= len(rows) + batch.WORDS_AT_ONCE, "but for the lookup that failed"
 
 
@@ -121,7 +124,7 @@ def s3() -> Iterator[Any]:
         client = boto3.client("s3")
         client.create_bucket(Bucket="batches")
         body = gzip.compress(b'["a good movie"]\n["\\ud800"]\n[""]\n')
-        client.put_object(Bucket="batches", Key="kim_cnn/0/parts/000000.jsonl.gz", Body=body)
+        client.put_object(Bucket="batches", Key=PART, Body=body)
         yield client
 
 
@@ -131,7 +134,7 @@ def objects(s3: Any) -> dict[str, Any]:
 
 
 def answer_part(served: Any, s3: Any) -> dict[str, Any]:
-    return batch.answer_part(served, s3, "batches", "123456789012", "kim_cnn/0/parts/000000.jsonl.gz")
+    return batch.answer_part(served, s3, "batches", "123456789012", PART)
 
 
 def test_a_part_gets_its_result_once(s3: Any) -> None:
@@ -153,3 +156,20 @@ def test_a_part_that_fails_leaves_no_result(s3: Any, monkeypatch: pytest.MonkeyP
     with pytest.raises(VectorsUnavailableError):
         answer_part(service(KIM, throttled), s3)
     assert objects(s3) == {}
+
+
+def test_a_function_of_batches_keeps_all_words_and_answers_parts_of_its_own_account(
+    s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = service(KIM, table())
+    monkeypatch.setattr(batch, "start", lambda predict: served)
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "3008")
+    answer = batch.make_handler(KIM)
+    assert served.vectors.cache_size == batch.cached_words(3008, 50)
+    assert served.vectors.unknown_seconds == served.vectors.known_seconds == 3600
+    event = {"bucket": "batches", "key": PART}
+    context = SimpleNamespace(invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:kim-batch")
+    assert answer(event, context)["rows"] == 3
+    assert list(objects(s3)) == ["kim_cnn/0/results/000000.jsonl.gz"]
+    monkeypatch.setattr(batch, "answer_part", lambda service, client, *where: where)
+    assert answer(event, context) == ("batches", "123456789012", PART)
