@@ -70,10 +70,11 @@ def test_what_the_caller_got_wrong_is_a_400_that_says_what_would_be_right(body: 
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [("!", 400), ("/w==", 400), (base64.b64encode(b'{"input": "\xff"}').decode(), 400)]
+    "body",
+    ["!", "/w==", base64.b64encode(b'{"input": "\xff"}').decode(), base64.b64encode(b'{"input": "a"}').decode() + "!"],
 )
-def test_broken_base64_is_a_400(body: str, status: int) -> None:
-    assert post(body, isBase64Encoded=True)[0] == status
+def test_broken_base64_is_a_400(body: str) -> None:
+    assert post(body, isBase64Encoded=True)[0] == 400
 
 
 def test_a_body_over_the_limit_is_a_413_before_it_is_parsed() -> None:
@@ -85,8 +86,9 @@ def test_a_body_over_the_limit_is_a_413_before_it_is_parsed() -> None:
     assert post("x" * 10_000_000) == (413, complaint)
 
 
-@pytest.mark.parametrize("text", ["été …", "\U0001f4a9", "a\ud800b", '\u2028\x01"'])
-def test_an_answer_is_utf8_and_echoes_a_text_in_no_more_bytes_than_it_came(text: str) -> None:
+@pytest.mark.parametrize("letters", ["été …", "\U0001f4a9", "a\ud800b", '\u2028\x01"'])
+def test_an_answer_is_utf8_and_echoes_a_text_in_no_more_bytes_than_it_came(letters: str) -> None:
+    text = 20 * letters
     body = json.dumps({"input": text})
     if not any("\ud800" <= letter <= "\udfff" for letter in text):
         body = json.dumps({"input": text}, ensure_ascii=False)
@@ -124,9 +126,21 @@ def test_without_an_origin_to_allow_no_header_of_cors_is_sent() -> None:
         assert not [name for name in headers if name.startswith("Access-Control")]
 
 
-@pytest.mark.parametrize("event", [None, [], "text", 3, {}, {"requestContext": 3, "body": "{}"}, {"httpMethod": 3}])
-def test_events_of_other_kinds_are_a_400(event: Any) -> None:
-    assert echo(event, None)["statusCode"] == 400
+@pytest.mark.parametrize(
+    ("event", "complaint"),
+    [
+        (None, "the event is null; send a JSON object"),
+        ([], "the event is a list; send a JSON object"),
+        ("text", "the event is a string; send a JSON object"),
+        (3, "the event is a number; send a JSON object"),
+        ({}, "no field 'input' in the request; send it as JSON"),
+        ({"requestContext": 3, "body": "{}"}, "no field 'input' in the request; send it as JSON"),
+        ({"httpMethod": 3}, "the request has no body; send a JSON object"),
+    ],
+)
+def test_events_of_other_kinds_are_a_400_that_says_what_would_be_right(event: Any, complaint: str) -> None:
+    answer = echo(event, None)
+    assert (answer["statusCode"], json.loads(answer["body"])) == (400, {"error": complaint})
 
 
 @pytest.mark.parametrize(
@@ -153,8 +167,14 @@ def test_the_cause_of_a_failure_goes_to_the_log_and_never_to_the_caller(
     assert set(json.loads(answer["body"])) == {"error"}
     assert logged in caplog.text
     assert logged not in answer["body"]
-    assert ("Retry-After" in answer["headers"]) == (status == 503)
+    assert answer["headers"].get("Retry-After") == ("1" if status == 503 else None)
+    assert answer["headers"]["Access-Control-Expose-Headers"] == "Retry-After", "or a page could not read it"
     assert answer["headers"]["Access-Control-Allow-Origin"] == "*"
+
+
+def test_what_json_can_not_spell_is_a_500_and_no_answer_that_the_caller_can_not_parse() -> None:
+    answer = http_handler(lambda *given: {"score": float("nan")}, Settings())({"input": "a"}, None)
+    assert (answer["statusCode"], set(json.loads(answer["body"]))) == (500, {"error"})
 
 
 def test_the_origin_that_may_call_is_a_setting() -> None:
