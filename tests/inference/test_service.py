@@ -1,0 +1,62 @@
+"""A service as it is loaded from its settings, and the function of the API that is made of it."""
+
+import hashlib
+import json
+import time
+from typing import Any
+
+import pytest
+import snapshot_restore_py
+
+from inference import service
+from inference.check import EVENT
+from inference.item_format import encode_vector
+from inference.settings import Settings
+from inference.word_vectors import VectorsUnavailableError, WordVectors
+from tests import serving
+from tests.conftest import KIM_VECTORS, ROOT
+from tests.fakes.dynamodb import FakeDynamoDB
+from tests.serving import KIM, committed, post
+from toolkit.vectors.file import read_vectors
+
+
+def test_it_is_loaded_as_its_settings_say() -> None:
+    path = ROOT / "kim_cnn.model"
+    settings = Settings("vectors", path, word_cache_size=7, known_word_seconds=8, unknown_word_seconds=9)
+    loaded = service.Service.load(KIM, settings)
+    vectors = loaded.vectors
+    assert (vectors.table, vectors.length, vectors.hot) == ("vectors", loaded.model.vector_length, None)
+    assert (vectors.cache_size, vectors.known_seconds, vectors.unknown_seconds) == (7, 8, 9)
+    facts: dict[str, Any] = {}
+    no_key = {"input": 3000 * "x"}  # which no table has, and nothing is read
+    first, second = (loaded.answer(no_key, time.monotonic(), each) for each in (facts, {}))
+    assert facts["model"] == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    assert first["t_load_model"] > second["t_load_model"] == 0
+    assert facts["load_seconds"] == pytest.approx(first["t_load_model"], abs=1e-5)
+
+
+def test_it_reads_no_longer_than_until_the_deadline() -> None:
+    with pytest.raises(VectorsUnavailableError, match="no time left"):
+        serving.service(KIM, FakeDynamoDB()).answer(KIM.EXAMPLE, time.monotonic())
+
+
+def test_a_function_answers_says_what_it_is_and_checks_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    restored: list[Any] = []
+    monkeypatch.setattr(snapshot_restore_py, "register_before_snapshot", lambda hook: None)
+    monkeypatch.setattr(snapshot_restore_py, "register_after_restore", restored.append)
+    trained = dict(read_vectors(KIM_VECTORS))
+    clients = [FakeDynamoDB(lambda word: encode_vector(trained[word]) if word in trained else None) for _ in range(2)]
+    model = committed(KIM)
+    vectors = WordVectors(iter(clients).__next__, "words", model.vector_length, cache_size=100)
+    served = service.Service(KIM, model, vectors, Settings())
+    monkeypatch.setattr(service, "start", lambda predict: served)
+    handler = service.make_handler(KIM)
+    assert post(handler, **KIM.EXAMPLE)[0] == 200
+    assert json.loads(handler({"httpMethod": "GET"}, None)["body"]) == served.about()
+    health = handler({"httpMethod": "GET", "path": "/kim_cnn/health"}, None)
+    assert json.loads(health["body"])["table"] == "words"
+    assert handler(EVENT, None) == {"statusCode": 200, "body": "{}"}
+    for hook in restored:
+        hook()
+    post(handler, input="plot")
+    assert clients[1].reads == [["plot"]], "connections are new after a restore"
