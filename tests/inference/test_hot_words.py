@@ -100,6 +100,13 @@ def _encodes(word: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
+def test_a_sample_is_from_all_over_the_words(pack: Pack) -> None:
+    hot = pack(count=300)
+    every, some = hot.sample(1000), hot.sample(4)
+    assert len(every) == 300 and every == sorted(every, key=str.encode)
+    assert [every.index(word) for word in some] == [0, 99, 199, 299]
+
+
 def test_a_lone_surrogate_is_no_question_mark() -> None:
     assert HotWords(np.array([b"?"]), np.zeros((1, 1), "<f4"), {}).find(["\ud800", "?"]).keys() == {"?"}
 

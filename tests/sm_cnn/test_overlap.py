@@ -110,6 +110,7 @@ def test_what_is_fitted_is_plain_data_and_standardises_the_training_pairs(number
     fitted = json.loads(json.dumps(data))
     assert fitted["documents"] == 7
     assert "cave 4" in fitted["document_frequency"].split("\n")
+    assert "hole" not in fitted["document_frequency"], "a stem of one document counts the same as one of none"
     rows = np.concatenate([features(fitted, *pair) for pair in pairs])
     assert rows.shape == (5, number)
     np.testing.assert_allclose(of_pairs, rows, atol=1e-6)
@@ -117,9 +118,18 @@ def test_what_is_fitted_is_plain_data_and_standardises_the_training_pairs(number
     np.testing.assert_allclose(rows.std(0), 1, atol=1e-6)
 
 
-def test_a_feature_that_never_varies_in_training_stays_finite() -> None:
+def test_a_feature_that_never_varies_in_training_is_not_scaled() -> None:
     fitted, _ = overlap.fit([(QUESTION, [["no"], ["none"]])], overlap.FEATURES, VECTORS, 2)
+    assert fitted["scale"] == [1.0] * overlap.FEATURES
     assert np.isfinite(features(fitted, QUESTION, ANSWERS)).all()
+
+
+def test_what_is_fitted_knows_which_words_ask_for_a_year_and_for_a_number() -> None:
+    pairs = [("when was it found ?".split(), ["in 1912".split(), ["no"]]), ("how many ?".split(), [["seven"], ["no"]])]
+    fitted, _ = overlap.fit(pairs, overlap.OF_WORDS)
+    for question, answers in pairs:
+        found, missing = overlap.features(fitted, question, answers)[:, NUMBER]
+        assert found > missing
 
 
 @given(sentences, st.lists(sentences, min_size=1, max_size=4))
