@@ -3,8 +3,10 @@
 import hashlib
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import snapshot_restore_py
 
@@ -38,6 +40,17 @@ def test_it_is_loaded_as_its_settings_say() -> None:
 def test_it_reads_no_longer_than_until_the_deadline() -> None:
     with pytest.raises(VectorsUnavailableError, match="no time left"):
         serving.service(KIM, FakeDynamoDB()).answer(KIM.EXAMPLE, time.monotonic())
+
+
+@pytest.mark.parametrize(
+    ("check", "word"), [(None, "this"), ({"request": {"input": "Movie"}, "logits": []}, "movie")], ids=["none", "one"]
+)
+def test_its_health_is_that_a_word_of_the_check_or_of_the_example_can_be_read(check: Any, word: str) -> None:
+    client = FakeDynamoDB(lambda word: encode_vector(np.zeros(50, np.float32)))
+    model = replace(committed(KIM), check=check)
+    vectors = WordVectors(lambda: client, "words", model.vector_length, cache_size=100)
+    service.Service(KIM, model, vectors, Settings()).health(time.monotonic() + 10)
+    assert client.reads == [[word]]
 
 
 def test_a_function_answers_says_what_it_is_and_checks_itself(monkeypatch: pytest.MonkeyPatch) -> None:
