@@ -80,7 +80,11 @@ def test_only_the_rows_with_an_unreadable_vector_fail() -> None:
     damaged = table()
     damaged.items["plot"] = {"B": b"\0" * 12}
     rows = [["a good movie"], ["a bad plot"], *sentences(50)]
-    answers, _ = batch.score(service(KIM, damaged), rows)
+    served = service(KIM, damaged)
+    batch.score(served, [["a slow movie"]])
+    before = damaged.read
+    answers, read = batch.score(served, rows)
+    assert read == damaged.read - before, "without what was cached, with what was read again"
     for [text], answer in zip(rows, answers, strict=True):
         assert ("error" in answer) == ("plot" in text.split())
     assert "'plot'" in answers[1]["error"]

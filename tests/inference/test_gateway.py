@@ -40,7 +40,7 @@ def test_every_kind_of_event_is_understood(path: Path) -> None:
     answer = echo(json.loads(path.read_text()), None)
     assert answer["statusCode"] == 200
     assert json.loads(answer["body"])["input"] == "this is a very good movie"
-    assert answer["headers"]["Content-Type"] == "application/json"
+    assert (answer["headers"]["Content-Type"], answer["isBase64Encoded"]) == ("application/json", False)
     assert answer["headers"]["Access-Control-Allow-Origin"] == "*"
 
 

@@ -106,7 +106,7 @@ def test_metrics_are_embedded_in_the_form_that_cloudwatch_takes(capsys: pytest.C
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == log_line.NAMESPACE
     assert directive["Dimensions"] == [["function"]] and line["function"] == "kim"
-    assert {metric["Name"] for metric in directive["Metrics"]} == log_line.METRICS.keys()
+    assert directive["Metrics"] == [{"Name": name, "Unit": unit} for name, unit in log_line.METRICS.items()]
     assert all(type(line[name]) in (int, float) for name in log_line.METRICS)
     assert (line["unknown"], line["distinct"], line["cold"]) == (1, 2, 1)
     handler(Settings(metrics=True))({}, Context())
