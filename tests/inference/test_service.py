@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import snapshot_restore_py
 
 from inference import service
 from inference.check import EVENT
+from inference.hot_words import FOLDER
 from inference.item_format import encode_vector
 from inference.settings import Settings
 from inference.word_vectors import VectorsUnavailableError, WordVectors
@@ -19,7 +21,14 @@ from tests import serving
 from tests.conftest import KIM_VECTORS, ROOT
 from tests.fakes.dynamodb import FakeDynamoDB
 from tests.serving import KIM, committed, post
-from toolkit.vectors.file import read_vectors
+from toolkit.vectors import hot_words
+from toolkit.vectors.file import VectorFile, read_vectors
+
+
+def trained() -> FakeDynamoDB:
+    """Return a table of the vectors that the Kim CNN was trained with."""
+    vectors = dict(read_vectors(KIM_VECTORS))
+    return FakeDynamoDB(lambda word: encode_vector(vectors[word]) if word in vectors else None)
 
 
 def test_it_is_loaded_as_its_settings_say() -> None:
@@ -35,6 +44,14 @@ def test_it_is_loaded_as_its_settings_say() -> None:
     assert facts["model"] == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     assert first["t_load_model"] > second["t_load_model"] == 0
     assert facts["load_seconds"] == pytest.approx(first["t_load_model"], abs=1e-5)
+
+
+def test_the_hot_words_beside_the_handler_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hot_words.write(tmp_path / FOLDER, *hot_words.choose(VectorFile(KIM_VECTORS), 10, "float32"), KIM_VECTORS)
+    monkeypatch.setattr(service, "ROOT", tmp_path)
+    monkeypatch.setattr(service, "_read_client", trained)
+    health = service.Service.load(KIM, Settings("words", ROOT / "kim_cnn.model")).health(time.monotonic() + 10)
+    assert health["hot_words"]["file"] == KIM_VECTORS.name
 
 
 def test_it_reads_no_longer_than_until_the_deadline() -> None:
@@ -57,8 +74,7 @@ def test_a_function_answers_says_what_it_is_and_checks_itself(monkeypatch: pytes
     restored: list[Any] = []
     monkeypatch.setattr(snapshot_restore_py, "register_before_snapshot", lambda hook: None)
     monkeypatch.setattr(snapshot_restore_py, "register_after_restore", restored.append)
-    trained = dict(read_vectors(KIM_VECTORS))
-    clients = [FakeDynamoDB(lambda word: encode_vector(trained[word]) if word in trained else None) for _ in range(2)]
+    clients = [trained(), trained()]
     model = committed(KIM)
     vectors = WordVectors(iter(clients).__next__, "words", model.vector_length, cache_size=100)
     served = service.Service(KIM, model, vectors, Settings())
