@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from inference.libtorch import WRITE_BYTES
 from tests.conftest import ROOT
 from toolkit.deployment.libraries import compress
 
@@ -31,7 +32,8 @@ def package(tmp_path: Path) -> Path:
     (tmp_path / "tmp").mkdir()
     shutil.copytree(ROOT / "inference", tmp_path / "inference")
     shutil.copy(ROOT / "tests/seccomp.py", tmp_path)
-    source = next(Path(ctypes.__file__).parents[1].glob("lib-dynload/_bisect*.so"))
+    source = max(Path(ctypes.__file__).parents[1].glob("lib-dynload/*.so"), key=lambda path: path.stat().st_size)
+    assert source.stat().st_size > 2 * WRITE_BYTES, "or it would be unpacked at once"
     shutil.copy(source, tmp_path / "torch/lib/libtorch_cpu.so")
     compress(tmp_path / "torch/lib/libtorch_cpu.so")
     return tmp_path
