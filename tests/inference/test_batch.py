@@ -1,5 +1,6 @@
 """A part of a batch: what its rows get, what happens to rows that can't be scored, and when nothing is written."""
 
+import contextlib
 import gzip
 import json
 import time
@@ -10,6 +11,7 @@ from typing import Any
 import boto3
 import numpy as np
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from inference import batch
@@ -151,6 +153,19 @@ def test_a_part_gets_its_result_once(s3: Any) -> None:
     unread = table()
     assert answer_part(service(KIM, unread), s3) == {}, "it is done already"
     assert not unread.calls
+
+
+@pytest.mark.parametrize(("code", "answered"), [("403", True), ("404", True), ("500", False)])
+def test_where_a_function_may_not_list_a_part_counts_as_unanswered(
+    code: str, answered: bool, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**where: str) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": ""}}, "HeadObject")
+
+    monkeypatch.setattr(s3, "head_object", refuse)
+    with contextlib.nullcontext() if answered else pytest.raises(ClientError, match=code):
+        answer_part(service(KIM, table()), s3)
+    assert bool(objects(s3)) == answered
 
 
 def test_a_part_that_fails_leaves_no_result(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,6 +111,10 @@ def test_a_lone_surrogate_is_no_question_mark() -> None:
     assert HotWords(np.array([b"?"]), np.zeros((1, 1), "<f4"), {}).find(["\ud800", "?"]).keys() == {"?"}
 
 
+def test_a_word_with_a_zero_byte_at_its_end_is_not_the_word_without() -> None:
+    assert HotWords(np.array([b"a", b"of"]), np.zeros((2, 1), "<f4"), {}).find(["a\0", "of"]).keys() == {"of"}
+
+
 def test_vectors_of_another_length_are_refused(pack: Pack) -> None:
     with pytest.raises(ValueError, match="50 numbers each, but the model takes 300"):
         WordVectors(never, "words", 300, 10, hot=pack(count=1))
