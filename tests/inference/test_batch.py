@@ -181,7 +181,7 @@ def test_a_function_of_batches_keeps_all_words_and_answers_parts_of_its_own_acco
     s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = service(KIM, table())
-    monkeypatch.setattr(batch, "start", lambda predict: served)
+    monkeypatch.setattr(batch, "start", {KIM: served}.__getitem__)
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "3008")
     answer = batch.make_handler(KIM)
     assert served.vectors.cache_size == batch.cached_words(3008, 50)

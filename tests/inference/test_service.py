@@ -71,21 +71,22 @@ def test_its_health_is_that_a_word_of_the_check_or_of_the_example_can_be_read(ch
 
 
 def test_a_function_answers_says_what_it_is_and_checks_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    restored: list[Any] = []
-    monkeypatch.setattr(snapshot_restore_py, "register_before_snapshot", lambda hook: None)
-    monkeypatch.setattr(snapshot_restore_py, "register_after_restore", restored.append)
-    clients = [trained(), trained()]
+    hooks: list[Any] = []
+    monkeypatch.setattr(snapshot_restore_py, "register_before_snapshot", hooks.append)
+    monkeypatch.setattr(snapshot_restore_py, "register_after_restore", hooks.append)
+    clients = [trained(), trained(), trained()]
     model = committed(KIM)
     vectors = WordVectors(iter(clients).__next__, "words", model.vector_length, cache_size=100)
     served = service.Service(KIM, model, vectors, Settings())
-    monkeypatch.setattr(service, "start", lambda predict: served)
+    monkeypatch.setattr(service, "start", {KIM: served}.__getitem__)
     handler = service.make_handler(KIM)
     assert post(handler, **KIM.EXAMPLE)[0] == 200
     assert json.loads(handler({"httpMethod": "GET"}, None)["body"]) == served.about()
     health = handler({"httpMethod": "GET", "path": "/kim_cnn/health"}, None)
     assert json.loads(health["body"])["table"] == "words"
     assert handler(EVENT, None) == {"statusCode": 200, "body": "{}"}
-    for hook in restored:
-        hook()
+    before_snapshot, after_restore = hooks
+    before_snapshot()
+    after_restore()
     post(handler, input="plot")
-    assert clients[1].reads == [["plot"]], "connections are new after a restore"
+    assert clients[2].reads == [["plot"]], "connections are new after a restore"
