@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from inference import batch
+from inference.hot_words import HotWords
 from inference.item_format import encode_vector
 from inference.settings import Settings
 from inference.word_vectors import VectorsError, VectorsUnavailableError
@@ -83,10 +84,12 @@ def test_only_the_rows_with_an_unreadable_vector_fail() -> None:
     damaged.items["plot"] = {"B": b"\0" * 12}
     rows = [["a good movie"], ["a bad plot"], *sentences(50)]
     served = service(KIM, damaged)
+    served.vectors.hot = HotWords(np.array([b"river"]), np.zeros((1, 50), "<f4"), {})
     batch.score(served, [["a slow movie"]])
     before = damaged.read
     answers, read = batch.score(served, rows)
-    assert read == damaged.read - before, "without what was cached, with what was read again"
+    assert read == damaged.read - before, "without what was hot or cached, with what was read again"
+    assert batch.score(served, [["a river"], ["is slow"]])[1] == 0
     for [text], answer in zip(rows, answers, strict=True):
         assert ("error" in answer) == ("plot" in text.split())
     assert "'plot'" in answers[1]["error"]
@@ -144,7 +147,9 @@ def answer_part(served: Any, s3: Any) -> dict[str, Any]:
 
 
 def test_a_part_gets_its_result_once(s3: Any) -> None:
+    started = time.perf_counter()
     facts = answer_part(service(KIM, table()), s3)
+    assert 0 < facts["seconds"] <= time.perf_counter() - started + 0.001
     assert (facts["rows"], facts["failed"]) == (3, 1)
     found = s3.get_object(Bucket="batches", Key="kim_cnn/0/results/000000.jsonl.gz")
     assert found["Metadata"] == {name: str(value) for name, value in facts.items()}

@@ -45,7 +45,7 @@ def http(method: str, path: str, fields: Any = None) -> dict[str, Any]:
 
 
 def test_a_request_has_one_line_with_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
-    handle = handler()
+    handle, started = handler(), time.perf_counter()
     event = http("POST", "/kim_cnn", {"input": ["a good good movie", f"a {SECRET}"]})
     answer = handle(event, Context())
     handle(event, Context())
@@ -58,7 +58,8 @@ def test_a_request_has_one_line_with_what_it_did(capsys: pytest.CaptureFixture[s
     assert (first["request"], first["api_request"]) == ("request-1", event["requestContext"]["requestId"])
     assert (first["status"], first["event"], first["cold"]) == (200, "http", True)
     assert (first["bytes_in"], first["bytes_out"]) == (len(event["body"]), len(answer["body"]))
-    assert first["seconds"] >= first["lookup_seconds"] + first["inference_seconds"] > 0
+    assert time.perf_counter() - started >= first["seconds"] >= first["lookup_seconds"] + first["inference_seconds"]
+    assert min(first["lookup_seconds"], first["inference_seconds"]) > 0
     assert (second["cached"], second["calls"], second["cold"]) == (4, 0, False)
     assert third["bytes_in"] == 0, "a GET has no body"
 

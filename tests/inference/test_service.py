@@ -16,7 +16,7 @@ from inference.check import EVENT
 from inference.hot_words import FOLDER
 from inference.item_format import encode_vector
 from inference.settings import Settings
-from inference.word_vectors import VectorsUnavailableError, WordVectors
+from inference.word_vectors import VectorsError, VectorsUnavailableError, WordVectors
 from tests import serving
 from tests.conftest import KIM_VECTORS, ROOT
 from tests.fakes.dynamodb import FakeDynamoDB
@@ -66,8 +66,12 @@ def test_its_health_is_that_a_word_of_the_check_or_of_the_example_can_be_read(ch
     client = FakeDynamoDB(lambda word: encode_vector(np.zeros(50, np.float32)))
     model = replace(committed(KIM), check=check)
     vectors = WordVectors(lambda: client, "words", model.vector_length, cache_size=100)
-    service.Service(KIM, model, vectors, Settings()).health(time.monotonic() + 10)
+    served = service.Service(KIM, model, vectors, Settings())
+    served.health(time.monotonic() + 10)
     assert client.reads == [[word]]
+    client.attribute_of = lambda word: None
+    with pytest.raises(VectorsError, match=f"table words does not have the word '{word}' of the model's check"):
+        served.health(time.monotonic() + 10)
 
 
 def test_a_function_answers_says_what_it_is_and_checks_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,6 +160,7 @@ def test_without_its_marks_text_has_the_same_words(text: str) -> None:
         ('(http://x.org), "www.x.org"!', "( <url> ) , `` <url> '' !"),
         ("Mail me.too+x@mail.example.org, or a@b", "mail <email> , or a @ b"),
         ("@user: @User's .@user @ 5", "<user> : <user> 's . <user> @ 5"),
+        ("(@user,@other)", "( <user> , <user> )"),
         ("12345 +49-170-1234567, $12,345.50; 2024-01-05", "<number> <number> , $ <number> ; <number>"),
         ("in 1999, 1,000 or 9:30 a1b2c3d4e5", "in 1999 , 1,000 or 9:30 a1b2c3d4e5"),
         ("<url> <URL>. (<user>) <cap>", "<url> <url> . ( <user> ) < cap >"),

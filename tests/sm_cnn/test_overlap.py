@@ -99,6 +99,10 @@ def test_how_close_an_answer_comes_to_the_words_of_a_question_by_their_vectors()
     assert column(WEIGHTED, "glacier cave ?", *answers) == [each / (glacier + cave) for each in weighted]
 
 
+def test_a_word_may_have_punctuation_in_it() -> None:
+    assert overlap.features(PLAIN, ["u.s.", "?"], [["u.s."], ["?"]])[:, 0].tolist() == [1, 0]
+
+
 def test_a_question_without_words_overlaps_with_nothing() -> None:
     np.testing.assert_array_equal(overlap.features(PLAIN, ["?"], ANSWERS), np.zeros((3, 4)))
 
@@ -109,8 +113,9 @@ def test_what_is_fitted_is_plain_data_and_standardises_the_training_pairs(number
     data, of_pairs = overlap.fit(pairs, number, VECTORS, 2)
     fitted = json.loads(json.dumps(data))
     assert fitted["documents"] == 7
-    assert "cave 4" in fitted["document_frequency"].split("\n")
+    assert {"cave 4", "glacier 2"} <= set(fitted["document_frequency"].split("\n"))
     assert "hole" not in fitted["document_frequency"], "a stem of one document counts the same as one of none"
+    assert ("year_words" in fitted) == (number > overlap.OVERLAPS)
     rows = np.concatenate([features(fitted, *pair) for pair in pairs])
     assert rows.shape == (5, number)
     np.testing.assert_allclose(of_pairs, rows, atol=1e-6)
