@@ -34,15 +34,16 @@ def trained() -> FakeDynamoDB:
 def test_it_is_loaded_as_its_settings_say() -> None:
     path = ROOT / "kim_cnn.model"
     settings = Settings("vectors", path, word_cache_size=7, known_word_seconds=8, unknown_word_seconds=9)
+    started = time.perf_counter()
     loaded = service.Service.load(KIM, settings)
-    vectors = loaded.vectors
+    seconds, vectors = time.perf_counter() - started, loaded.vectors
     assert (vectors.table, vectors.length, vectors.hot) == ("vectors", loaded.model.vector_length, None)
     assert (vectors.cache_size, vectors.known_seconds, vectors.unknown_seconds) == (7, 8, 9)
     facts: dict[str, Any] = {}
     no_key = {"input": 3000 * "x"}  # which no table has, and nothing is read
     first, second = (loaded.answer(no_key, time.monotonic(), each) for each in (facts, {}))
     assert facts["model"] == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    assert first["t_load_model"] > second["t_load_model"] == 0
+    assert seconds >= first["t_load_model"] > second["t_load_model"] == 0
     assert facts["load_seconds"] == pytest.approx(first["t_load_model"], abs=1e-5)
 
 
