@@ -99,8 +99,10 @@ def test_a_table_that_refuses_fails_the_part_and_no_row(monkeypatch: pytest.Monk
     monkeypatch.setattr(batch, "PATIENCE", 0.2)
     throttled = table()
     throttled.throttle_every = 1
+    started = time.monotonic()
     with pytest.raises(VectorsUnavailableError):
         batch.score(service(KIM, throttled), [["a good movie"]])
+    assert time.monotonic() - started < 5
     missing = table()
     missing.table = "another"
     with pytest.raises((VectorsError, KeyError)):
