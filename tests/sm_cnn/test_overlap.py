@@ -87,6 +87,7 @@ def test_the_logarithm_of_the_length() -> None:
 def test_whether_the_year_or_the_number_that_is_asked_for_is_there() -> None:
     answers = "in 1912", "of 1999", "30 of two", "two", "no"
     assert column(NUMBER, "when was 1999 ?", *answers) == [1, 0, 0, 0, 0]
+    assert column(NUMBER, "when ?", "2001", "20th", "3000", "19991") == [1, 0, 0, 0]
     assert column(NUMBER, "how many of 30 ?", *answers) == [1, 1, 1, 1, 0]
     assert column(NUMBER, "who ?", *answers) == [0, 0, 0, 0, 0]
 
