@@ -77,6 +77,7 @@ def test_another_network_is_served_as_onnx(tmp_path: Path, glove: dict[str, np.n
         ),
         ('"dim": 50, ', '"dim": 40, ', "does not take words and lengths"),
         ('"dim": 50, ', "", "its config does not have the numbers channels and dim"),
+        ('"dim": 50, ', '"dim": 0, ', "its config does not have the numbers channels and dim"),
         ('"lengths"', '"sizes"', "does not take words and lengths"),
     ],
 )

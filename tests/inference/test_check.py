@@ -13,6 +13,7 @@ from inference.model_file import Model
 from inference.service import Predict, Service
 from inference.settings import Settings
 from inference.word_vectors import WordVectors
+from tests import serving
 from tests.conftest import KIM_VECTORS, SAMPLE
 from tests.fakes.dynamodb import FakeDynamoDB
 from tests.serving import KIM, SM, committed, post
@@ -99,3 +100,8 @@ def test_a_check_that_cannot_be_used_fails_with_a_reason() -> None:
         500,
         {"error": "no field 'input' in the request; send it as JSON"},
     )
+
+
+def test_any_other_event_goes_to_the_handler_with_its_context() -> None:
+    handler = with_check(lambda event, context: {"event": event, "context": context}, serving.service(KIM, None))
+    assert handler({"input": "a"}, "context") == {"event": {"input": "a"}, "context": "context"}

@@ -82,6 +82,7 @@ def test_work_left_undone_is_called_for_until_all_is_done(work: list[int], seed:
         (error("ResourceNotFoundException"), "ResourceNotFoundException"),
         (error("AccessDeniedException", 499), "AccessDeniedException"),
         (error("ExpiredToken"), "ExpiredToken"),
+        (ClientError({"Error": {"Code": "WithoutStatus", "Message": "said"}}, "X"), "WithoutStatus"),
         (BotoCoreError(), "An unspecified error occurred"),
     ],
 )
@@ -128,6 +129,12 @@ def test_the_deadline_is_never_passed_and_the_error_says_what_is_left(clock: Clo
     assert len(calls) == len(clock.pauses) + 1 > 10
     with pytest.raises(UnavailableError, match="after 1 tries"):
         complete(call, [1], clock.now, sleep=clock.sleep)
+
+
+def test_where_nothing_answers_the_error_says_what_happened_last(clock: Clock) -> None:
+    call, _ = failing(10**9, ReadTimeoutError(endpoint_url="https://there"))
+    with pytest.raises(UnavailableError, match="the last: ReadTimeoutError"):
+        complete(call, [1], clock.now + 1, sleep=clock.sleep)
 
 
 def test_what_a_call_leaves_is_unprocessed_and_the_deadline_stands(clock: Clock) -> None:

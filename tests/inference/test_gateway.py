@@ -40,7 +40,7 @@ def test_every_kind_of_event_is_understood(path: Path) -> None:
     answer = echo(json.loads(path.read_text()), None)
     assert answer["statusCode"] == 200
     assert json.loads(answer["body"])["input"] == "this is a very good movie"
-    assert answer["headers"]["Content-Type"] == "application/json"
+    assert (answer["headers"]["Content-Type"], answer["isBase64Encoded"]) == ("application/json", False)
     assert answer["headers"]["Access-Control-Allow-Origin"] == "*"
 
 
@@ -70,10 +70,11 @@ def test_what_the_caller_got_wrong_is_a_400_that_says_what_would_be_right(body: 
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [("!", 400), ("/w==", 400), (base64.b64encode(b'{"input": "\xff"}').decode(), 400)]
+    "body",
+    ["!", "/w==", base64.b64encode(b'{"input": "\xff"}').decode(), base64.b64encode(b'{"input": "a"}').decode() + "!"],
 )
-def test_broken_base64_is_a_400(body: str, status: int) -> None:
-    assert post(body, isBase64Encoded=True)[0] == status
+def test_broken_base64_is_a_400(body: str) -> None:
+    assert post(body, isBase64Encoded=True)[0] == 400
 
 
 def test_a_body_over_the_limit_is_a_413_before_it_is_parsed() -> None:
@@ -83,15 +84,18 @@ def test_a_body_over_the_limit_is_a_413_before_it_is_parsed() -> None:
     assert post("é" * (limit // 2 + 1)) == (413, complaint)
     assert post(base64.b64encode(b"x" * (limit + 1)).decode(), isBase64Encoded=True) == (413, complaint)
     assert post("x" * 10_000_000) == (413, complaint)
+    assert post('{"input": "a"}'.ljust(limit))[0] == 200
 
 
-@pytest.mark.parametrize("text", ["été …", "\U0001f4a9", "a\ud800b", '\u2028\x01"'])
-def test_an_answer_is_utf8_and_echoes_a_text_in_no_more_bytes_than_it_came(text: str) -> None:
+@pytest.mark.parametrize("letters", ["été …", "\U0001f4a9", "a\ud800b", '\u2028\x01"'])
+def test_an_answer_is_utf8_and_echoes_a_text_in_no_more_bytes_than_it_came(letters: str) -> None:
+    text = 20 * letters
     body = json.dumps({"input": text})
     if not any("\ud800" <= letter <= "\udfff" for letter in text):
         body = json.dumps({"input": text}, ensure_ascii=False)
     answer = echo({"requestContext": {"http": {"method": "POST"}}, "body": body}, None)
     assert json.loads(answer["body"])["input"] == text
+    assert '": ' not in answer["body"]
     assert len(answer["body"].encode()) <= len(body.encode()) + 40  # the seconds
 
 
@@ -124,9 +128,21 @@ def test_without_an_origin_to_allow_no_header_of_cors_is_sent() -> None:
         assert not [name for name in headers if name.startswith("Access-Control")]
 
 
-@pytest.mark.parametrize("event", [None, [], "text", 3, {}, {"requestContext": 3, "body": "{}"}, {"httpMethod": 3}])
-def test_events_of_other_kinds_are_a_400(event: Any) -> None:
-    assert echo(event, None)["statusCode"] == 400
+@pytest.mark.parametrize(
+    ("event", "complaint"),
+    [
+        (None, "the event is null; send a JSON object"),
+        ([], "the event is a list; send a JSON object"),
+        ("text", "the event is a string; send a JSON object"),
+        (3, "the event is a number; send a JSON object"),
+        ({}, "no field 'input' in the request; send it as JSON"),
+        ({"requestContext": 3, "body": "{}"}, "no field 'input' in the request; send it as JSON"),
+        ({"httpMethod": 3}, "the request has no body; send a JSON object"),
+    ],
+)
+def test_events_of_other_kinds_are_a_400_that_says_what_would_be_right(event: Any, complaint: str) -> None:
+    answer = echo(event, None)
+    assert (answer["statusCode"], json.loads(answer["body"])) == (400, {"error": complaint})
 
 
 @pytest.mark.parametrize(
@@ -150,11 +166,17 @@ def test_the_cause_of_a_failure_goes_to_the_log_and_never_to_the_caller(
     with caplog.at_level(logging.ERROR):
         answer = http_handler(fail, Settings())({"input": "a"}, None)
     assert answer["statusCode"] == status
-    assert set(json.loads(answer["body"])) == {"error"}
+    assert json.loads(answer["body"]).keys() == {"error"} and json.loads(answer["body"])["error"]
     assert logged in caplog.text
     assert logged not in answer["body"]
-    assert ("Retry-After" in answer["headers"]) == (status == 503)
+    assert answer["headers"].get("Retry-After") == ("1" if status == 503 else None)
+    assert answer["headers"]["Access-Control-Expose-Headers"] == "Retry-After", "or a page could not read it"
     assert answer["headers"]["Access-Control-Allow-Origin"] == "*"
+
+
+def test_what_json_can_not_spell_is_a_500_and_no_answer_that_the_caller_can_not_parse() -> None:
+    answer = http_handler(lambda *given: {"score": float("nan")}, Settings())({"input": "a"}, None)
+    assert (answer["statusCode"], set(json.loads(answer["body"]))) == (500, {"error"})
 
 
 def test_the_origin_that_may_call_is_a_setting() -> None:

@@ -100,8 +100,19 @@ def _encodes(word: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
+def test_a_sample_is_from_all_over_the_words(pack: Pack) -> None:
+    hot = pack(count=300)
+    every, some = hot.sample(1000), hot.sample(4)
+    assert len(every) == 300 and every == sorted(every, key=str.encode)
+    assert [every.index(word) for word in some] == [0, 99, 199, 299]
+
+
 def test_a_lone_surrogate_is_no_question_mark() -> None:
     assert HotWords(np.array([b"?"]), np.zeros((1, 1), "<f4"), {}).find(["\ud800", "?"]).keys() == {"?"}
+
+
+def test_a_word_with_a_zero_byte_at_its_end_is_not_the_word_without() -> None:
+    assert HotWords(np.array([b"a", b"of"]), np.zeros((2, 1), "<f4"), {}).find(["a\0", "of"]).keys() == {"of"}
 
 
 def test_vectors_of_another_length_are_refused(pack: Pack) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from inference.libtorch import WRITE_BYTES
 from tests.conftest import ROOT
 from toolkit.deployment.libraries import compress
 
+LIBRARY = max(Path(ctypes.__file__).parents[1].glob("lib-dynload/*.so"), key=lambda path: path.stat().st_size)
 LOAD = """
 import json, threading
 from inference import libtorch
@@ -31,8 +33,8 @@ def package(tmp_path: Path) -> Path:
     (tmp_path / "tmp").mkdir()
     shutil.copytree(ROOT / "inference", tmp_path / "inference")
     shutil.copy(ROOT / "tests/seccomp.py", tmp_path)
-    source = next(Path(ctypes.__file__).parents[1].glob("lib-dynload/_bisect*.so"))
-    shutil.copy(source, tmp_path / "torch/lib/libtorch_cpu.so")
+    assert LIBRARY.stat().st_size > 2 * WRITE_BYTES, "or it would be unpacked at once"
+    shutil.copy(LIBRARY, tmp_path / "torch/lib/libtorch_cpu.so")
     compress(tmp_path / "torch/lib/libtorch_cpu.so")
     return tmp_path
 
@@ -58,6 +60,21 @@ def test_it_is_loaded_from_memory_whoever_began_to_unpack_it(package: Path, star
     result = load_in(package, start)
     assert result.stdout == '[1, "/memfd:libtorch_cpu.so (deleted)"]\n', result.stderr
     assert list((package / "tmp").iterdir()) == []
+
+
+def test_it_is_unpacked_once_and_in_the_background(package: Path) -> None:
+    begun = "import time\nlibtorch.start_unpacking()\nwhile threading.active_count() > before: time.sleep(0.01)\n"
+    gone = "libtorch.COMPRESSED.write_bytes(b'')\nlibtorch.start_unpacking()\n"
+    result = load_in(package, begun + gone)
+    assert result.stdout == '[1, "/memfd:libtorch_cpu.so (deleted)"]\n', result.stderr
+
+
+def test_the_libraries_that_it_needs_are_loaded_before_it(package: Path) -> None:
+    needed = package / "torch/lib/libneeded.libtorch_cpu.so"
+    shutil.copy(LIBRARY, needed)
+    (package / "torch/lib/libtorch_cpu.so.needs").write_text(f"{needed.name}\n")
+    result = load_in(package)
+    assert result.stdout == f'[1, "/memfd:libtorch_cpu.so (deleted)", "{needed}"]\n', result.stderr
 
 
 def test_it_is_loaded_from_tmp_and_removed_where_no_memory_file_can_be_made(package: Path) -> None:

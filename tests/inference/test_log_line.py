@@ -1,6 +1,8 @@
 """The log line of a request: what it has, what it never has, and the metrics that CloudWatch takes from it."""
 
 import json
+import re
+import time
 from typing import Any
 
 import pytest
@@ -43,18 +45,23 @@ def http(method: str, path: str, fields: Any = None) -> dict[str, Any]:
 
 
 def test_a_request_has_one_line_with_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
-    handle = handler()
+    handle, started = handler(), time.perf_counter()
     event = http("POST", "/kim_cnn", {"input": ["a good good movie", f"a {SECRET}"]})
     answer = handle(event, Context())
     handle(event, Context())
-    first, second = lines(capsys)
+    handle({"httpMethod": "GET"}, Context())
+    first, second, third = lines(capsys)
+    shown = re.search(r'^    ({"request".*)', (ROOT / "docs/deploy.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert shown and list(first) == list(json.loads(shown[1])), "as the docs show it"
     counts = {"words": 6, "distinct": 4, "unknown": 1, "cached": 0, "calls": 1, "tries": 1}
     assert {name: first[name] for name in counts} == counts
     assert (first["request"], first["api_request"]) == ("request-1", event["requestContext"]["requestId"])
     assert (first["status"], first["event"], first["cold"]) == (200, "http", True)
     assert (first["bytes_in"], first["bytes_out"]) == (len(event["body"]), len(answer["body"]))
-    assert first["seconds"] >= first["lookup_seconds"] + first["inference_seconds"] > 0
+    assert time.perf_counter() - started >= first["seconds"] >= first["lookup_seconds"] + first["inference_seconds"]
+    assert min(first["lookup_seconds"], first["inference_seconds"]) > 0
     assert (second["cached"], second["calls"], second["cold"]) == (4, 0, False)
+    assert third["bytes_in"] == 0, "a GET has no body"
 
 
 @pytest.mark.parametrize(
@@ -65,6 +72,7 @@ def test_a_request_has_one_line_with_what_it_did(capsys: pytest.CaptureFixture[s
         (http("POST", "/kim_cnn", {"inputs": SECRET}), "http", 400),
         (http("PUT", "/kim_cnn"), "http", 405),
         ({"requestContext": {"requestId": [SECRET]}}, "http", 400),
+        ({"httpMethod": "PUT", "body": [SECRET]}, "http", 405),
     ],
 )
 def test_what_is_no_request_of_ours_has_a_line_too(
@@ -73,6 +81,11 @@ def test_what_is_no_request_of_ours_has_a_line_too(
     assert handler()(event, None)["statusCode"] == status
     (line,) = lines(capsys)
     assert (line["event"], line["status"], line["request"]) == (kind, status, None)
+
+
+def test_of_a_request_id_of_any_length_the_line_has_64_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    handler()({"requestContext": {"requestId": 100 * "x"}}, None)
+    assert lines(capsys)[0]["api_request"] == 64 * "x"
 
 
 def test_a_request_that_fails_says_how_often_it_tried(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,10 +103,11 @@ def test_a_request_that_fails_says_how_often_it_tried(capsys: pytest.CaptureFixt
 def test_metrics_are_embedded_in_the_form_that_cloudwatch_takes(capsys: pytest.CaptureFixture[str]) -> None:
     handler(Settings(metrics=True))({"input": f"a {SECRET}"}, Context())
     (line,) = lines(capsys)
+    assert line["_aws"]["Timestamp"] / 1000 == pytest.approx(time.time(), abs=60)
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == log_line.NAMESPACE
     assert directive["Dimensions"] == [["function"]] and line["function"] == "kim"
-    assert {metric["Name"] for metric in directive["Metrics"]} == log_line.METRICS.keys()
+    assert directive["Metrics"] == [{"Name": name, "Unit": unit} for name, unit in log_line.METRICS.items()]
     assert all(type(line[name]) in (int, float) for name in log_line.METRICS)
     assert (line["unknown"], line["distinct"], line["cold"]) == (1, 2, 1)
     handler(Settings(metrics=True))({}, Context())

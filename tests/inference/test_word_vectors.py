@@ -259,5 +259,6 @@ def test_groups_hold_every_sentence_once_and_no_longer_one_before_a_shorter(leng
 
 
 def test_a_pass_takes_25_sentences_and_keeps_the_order_of_equal_ones() -> None:
-    groups = by_length([["w"]] * 60)
-    assert [group.tolist() for group in groups] == [list(range(25)), list(range(25, 50)), list(range(50, 60))]
+    groups = by_length([["w"], ["w", "w"]] * 30)
+    assert [len(group) for group in groups] == [25, 25, 10]
+    assert np.concatenate(groups).tolist() == [*range(0, 60, 2), *range(1, 60, 2)]

@@ -87,6 +87,7 @@ def test_the_logarithm_of_the_length() -> None:
 def test_whether_the_year_or_the_number_that_is_asked_for_is_there() -> None:
     answers = "in 1912", "of 1999", "30 of two", "two", "no"
     assert column(NUMBER, "when was 1999 ?", *answers) == [1, 0, 0, 0, 0]
+    assert column(NUMBER, "when ?", "2001", "20th", "3000", "19991") == [1, 0, 0, 0]
     assert column(NUMBER, "how many of 30 ?", *answers) == [1, 1, 1, 1, 0]
     assert column(NUMBER, "who ?", *answers) == [0, 0, 0, 0, 0]
 
@@ -99,6 +100,10 @@ def test_how_close_an_answer_comes_to_the_words_of_a_question_by_their_vectors()
     assert column(WEIGHTED, "glacier cave ?", *answers) == [each / (glacier + cave) for each in weighted]
 
 
+def test_a_word_may_have_punctuation_in_it() -> None:
+    assert overlap.features(PLAIN, ["u.s.", "?"], [["u.s."], ["?"]])[:, 0].tolist() == [1, 0]
+
+
 def test_a_question_without_words_overlaps_with_nothing() -> None:
     np.testing.assert_array_equal(overlap.features(PLAIN, ["?"], ANSWERS), np.zeros((3, 4)))
 
@@ -109,7 +114,9 @@ def test_what_is_fitted_is_plain_data_and_standardises_the_training_pairs(number
     data, of_pairs = overlap.fit(pairs, number, VECTORS, 2)
     fitted = json.loads(json.dumps(data))
     assert fitted["documents"] == 7
-    assert "cave 4" in fitted["document_frequency"].split("\n")
+    assert {"cave 4", "glacier 2"} <= set(fitted["document_frequency"].split("\n"))
+    assert "hole" not in fitted["document_frequency"], "a stem of one document counts the same as one of none"
+    assert ("year_words" in fitted) == (number > overlap.OVERLAPS)
     rows = np.concatenate([features(fitted, *pair) for pair in pairs])
     assert rows.shape == (5, number)
     np.testing.assert_allclose(of_pairs, rows, atol=1e-6)
@@ -117,9 +124,18 @@ def test_what_is_fitted_is_plain_data_and_standardises_the_training_pairs(number
     np.testing.assert_allclose(rows.std(0), 1, atol=1e-6)
 
 
-def test_a_feature_that_never_varies_in_training_stays_finite() -> None:
+def test_a_feature_that_never_varies_in_training_is_not_scaled() -> None:
     fitted, _ = overlap.fit([(QUESTION, [["no"], ["none"]])], overlap.FEATURES, VECTORS, 2)
+    assert fitted["scale"] == [1.0] * overlap.FEATURES
     assert np.isfinite(features(fitted, QUESTION, ANSWERS)).all()
+
+
+def test_what_is_fitted_knows_which_words_ask_for_a_year_and_for_a_number() -> None:
+    pairs = [("when was it found ?".split(), ["in 1912".split(), ["no"]]), ("how many ?".split(), [["seven"], ["no"]])]
+    fitted, _ = overlap.fit(pairs, overlap.OF_WORDS)
+    for question, answers in pairs:
+        found, missing = overlap.features(fitted, question, answers)[:, NUMBER]
+        assert found > missing
 
 
 @given(sentences, st.lists(sentences, min_size=1, max_size=4))
