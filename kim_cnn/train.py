@@ -72,7 +72,7 @@ class Recipe:
     checks: int = 8  # of the dev score in an epoch
     patience: int | None = None  # epochs without a better dev score, after which training ends
     metric: str = "accuracy"  # the dev score
-    dev_loss: bool = False  # whether the loss on dev counts against it
+    dev_loss: bool = False  # whether the loss on dev counts as well
     class_weights: str = "none"  # one of CLASS_WEIGHTS
     text: dict[str, Any] | None = None  # the config's `tokenizer` and `max_words`; None: as without
 
@@ -92,7 +92,7 @@ def own_recipe(mode: str, rows: int, max_words: int) -> Recipe:
     Case marks and placeholders are words with trained vectors: without training they would all be unknown words. Few
     rows are gone through more often, as a network takes several hundred steps to learn, however few they are. Of a
     long text words are hidden, so that the network looks for all that speaks for a class, not for the one best sign.
-    The accuracy of a hundred rows of dev tells states badly apart: their loss counts as well.
+    Accuracy on a hundred rows of dev tells states badly apart: the loss there counts as well.
     """
     trained = mode != "static"
     batch = 50
@@ -211,12 +211,18 @@ def move_against(vectors: Tensor, loss: Tensor, distance: float) -> Tensor:
     return vectors + distance * F.normalize(gradient.flatten(1)).view_as(gradient)
 
 
-def dev_score(model: TrainedModel, dev: Sequence[Sentence], metric: str, less_loss: bool) -> float:
-    """Return the score of a model as it is now: its `metric`, less its cross-entropy if asked for."""
+def dev_score(model: TrainedModel, dev: Sequence[Sentence], metric: str, with_loss: bool) -> float:
+    """Return the score of a model as it is now: its `metric`.
+
+    With the loss: the mean of that and of the probability of the right class, a geometric mean over the rows.
+    """
     labels = [sentence.label for sentence in dev]
     logits = scores(model.served(), dev, model.embedding.table())
     score = METRICS[metric](labels, logits.argmax(1))
-    return score - F.cross_entropy(torch.from_numpy(logits), torch.tensor(labels)).item() if less_loss else score
+    if with_loss:
+        loss = F.cross_entropy(torch.from_numpy(logits), torch.tensor(labels)).item()
+        score = (score + math.exp(-loss)) / 2
+    return score
 
 
 def one_a_class(rows: Iterable[labelled.Row]) -> list[labelled.Row]:

@@ -60,6 +60,6 @@ def test_of_states_with_equal_accuracy_the_surer_scores_higher(monkeypatch: pyte
     for scale in (1.0, 2.0):
         logits = np.array([[scale, 0], [0, scale]], np.float32)
         monkeypatch.setattr(train, "scores", lambda *_, logits=logits: logits)
-        assert dev_score(model, dev, "accuracy", less_loss=False) == 1
-        found.append(dev_score(model, dev, "accuracy", less_loss=True))
-    assert found == pytest.approx([1 - math.log(1 + math.exp(-scale)) for scale in (1, 2)], abs=1e-6)
+        assert dev_score(model, dev, "accuracy", with_loss=False) == 1
+        found.append(dev_score(model, dev, "accuracy", with_loss=True))
+    assert found == pytest.approx([(1 + 1 / (1 + math.exp(-scale))) / 2 for scale in (1, 2)])
