@@ -1,11 +1,16 @@
-"""What only a Kim CNN's training does: sentences counted with their phrases, adversarial training, class weights."""
+"""What only a Kim CNN's training does: the Treebank's sentences, moved vectors, class weights, the dev score."""
 
+import math
 from pathlib import Path
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import torch
 
-from kim_cnn.train import SENTENCE_COPIES, balanced, move_against, read_treebank
+from kim_cnn import train
+from kim_cnn.dataset import Sentence
+from kim_cnn.train import SENTENCE_COPIES, Recipe, balanced, dev_score, move_against, read_treebank, vector_rate
 
 
 def test_whole_sentences_of_the_treebank_are_added_to_the_phrases(tmp_path: Path) -> None:
@@ -39,3 +44,22 @@ def test_balanced_weights_make_classes_count_alike() -> None:
     weights = balanced(labels)
     torch.testing.assert_close(weights, torch.tensor([2 / 3, 2.0]))
     torch.testing.assert_close(weights[labels].mean(), torch.tensor(1.0))
+
+
+def test_vectors_of_long_texts_learn_faster_where_words_are_hidden() -> None:
+    short, long = torch.tensor([10, 30]), torch.tensor([50, 150])
+    recipe = Recipe(epochs=1, vector_learning_rate=30.0, whole=50)
+    assert vector_rate(recipe, short) == 30
+    assert vector_rate(recipe, long) == 60
+    assert vector_rate(Recipe(epochs=1, vector_learning_rate=30.0), long) == 30
+
+
+def test_of_states_with_equal_accuracy_the_surer_scores_higher(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, dev = Mock(), [Sentence(["a"], 0), Sentence(["b"], 1)]
+    found = []
+    for scale in (1.0, 2.0):
+        logits = np.array([[scale, 0], [0, scale]], np.float32)
+        monkeypatch.setattr(train, "scores", lambda *_, logits=logits: logits)
+        assert dev_score(model, dev, "accuracy", with_loss=False) == 1
+        found.append(dev_score(model, dev, "accuracy", with_loss=True))
+    assert found == pytest.approx([(1 + 1 / (1 + math.exp(-scale))) / 2 for scale in (1, 2)])

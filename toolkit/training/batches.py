@@ -32,3 +32,12 @@ def pad(sentences: Sequence[Tensor], rows: Tensor, word_dropout: float = 0.0) ->
     if word_dropout:
         words = words.masked_fill(torch.rand(words.shape) < word_dropout, UNKNOWN)
     return words, torch.tensor([len(sentence) for sentence in chosen])
+
+
+def thin(words: Tensor, lengths: Tensor, whole: int) -> Tensor:
+    """Return `words` (batch, time) with some of each long sentence, drawn at random, made unknown words.
+
+    A sentence of up to `whole` words keeps all; one of n keeps √(whole × n) on average.
+    """
+    kept = (whole / lengths).clamp(max=1).sqrt()  # (batch,)
+    return words.masked_fill(torch.rand(words.shape) >= kept[:, None], UNKNOWN)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolkit.training.batches import batches, pad
+from toolkit.training.batches import batches, pad, thin
 
 sentences = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=6).map(torch.tensor), min_size=1, max_size=5)
 
@@ -43,3 +43,13 @@ def test_a_share_of_the_words_becomes_unknown_anew_each_time() -> None:
     first, second = (pad(found, torch.arange(200), word_dropout=0.2)[0] for _ in range(2))
     assert abs((first == 0).float().mean() - 0.2) < 0.02
     assert not torch.equal(first, second)
+
+
+def test_words_of_long_sentences_are_hidden_and_short_ones_stay_whole() -> None:
+    torch.manual_seed(0)
+    lengths = torch.tensor([100, 200, 800])
+    words = torch.ones(3, 800, dtype=torch.int64) * (torch.arange(800) < lengths[:, None])
+    shown = torch.stack([thin(words, lengths, 100).sum(1) for _ in range(50)]).float()
+    assert shown[:, 0].tolist() == [100.0] * 50
+    torch.testing.assert_close(shown.mean(0), (100.0 * lengths).sqrt(), atol=0, rtol=0.02)
+    assert shown[:, 1].std() > 0
