@@ -103,8 +103,7 @@ def score(service: Service, rows: Sequence[Sequence[Any]]) -> tuple[list[dict[st
         read += look_up(service.vectors, distinct[first : first + WORDS_AT_ONCE], vectors, unreadable)
     groups: dict[tuple[Any, ...], list[int]] = {}
     for number, request in requests.items():
-        bad = unreadable and [word for sentence in request.sentences for word in sentence if word in unreadable]
-        if bad:
+        if unreadable and (bad := [word for each in request.sentences for word in each if word in unreadable]):
             answers[number] = {"error": unreadable[bad[0]]}
         else:
             groups.setdefault(tuple(rows[number][:-1]), []).append(number)
