@@ -68,6 +68,7 @@ class Recipe:
     vector_learning_rate: float = 30.0  # times the variance of the vectors
     vector_dropout: float = 0.0  # share of the components of word vectors that become 0, anew in each batch
     whole: int | None = None  # texts of up to so many words are seen whole, longer ones with words hidden
+    averaging: int = 3  # η of the ParameterAverage that is scored and kept
     distance: float = 0.0  # adversarial training moves a sentence this far, times the length of a typical vector
     checks: int = 8  # of the dev score in an epoch
     patience: int | None = None  # epochs without a better dev score, after which training ends
@@ -81,8 +82,8 @@ class Recipe:
 SST_RECIPES = {
     "rand": Recipe(epochs=5, vector_learning_rate=100.0),
     "static": Recipe(epochs=7, dropout=0.1),
-    "non-static": Recipe(epochs=4, vector_dropout=0.2, distance=0.05),
-    "multichannel": Recipe(epochs=5, vector_dropout=0.2, distance=0.05),
+    "non-static": Recipe(epochs=4, vector_dropout=0.2, distance=0.05, averaging=30),
+    "multichannel": Recipe(epochs=5, vector_dropout=0.2, distance=0.05, averaging=30),
 }
 
 
@@ -178,7 +179,7 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
         optimizers=[optimizer, *embedding.optimizers(vector_rate(recipe, lengths))],
         epochs=recipe.epochs,
         checks=recipe.checks,
-        averaged=True,
+        averaging=recipe.averaging,
         quiet=quiet,
         patience=recipe.patience,
     )

@@ -67,13 +67,13 @@ class Recipe:
     learning_rate: float = 1e-3  # of Adam
     weight_decay: float = 1e-3
     vector_learning_rate: float = 10.0  # times the variance of the vectors
-    averaged: bool = False  # whether it is the average of the parameters that is scored and kept
+    averaging: int | None = None  # η of the ParameterAverage that is scored and kept; None: the parameters are
     checks: int = 1  # of the dev score in an epoch
     text: dict[str, Any] | None = None  # the config's `max_words`; None: as without
 
 
 RECIPES = {
-    "trecqa-all": Recipe(epochs=4, averaged=True, checks=2),
+    "trecqa-all": Recipe(epochs=4, averaging=3, checks=2),
     "trecqa": Recipe(epochs=20),
     "wikiqa": Recipe(epochs=8),
 }
@@ -94,7 +94,7 @@ def without_features(recipe: Recipe) -> Recipe:
         epochs=recipe.epochs * 3 // 2,
         word_dropout=0.2,
         weight_decay=1e-4,
-        averaged=True,
+        averaging=3,
         checks=4,
     )
 
@@ -158,7 +158,7 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
         optimizers=[network_optimizer, *embedding.optimizers(recipe.vector_learning_rate)],
         epochs=recipe.epochs,
         checks=recipe.checks,
-        averaged=recipe.averaged,
+        averaging=recipe.averaging,
         quiet=quiet,
         patience=recipe.patience,
     )

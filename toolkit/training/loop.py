@@ -17,15 +17,14 @@ from toolkit.training.batches import batches
 class ParameterAverage:
     """A running average of parameters, which scores better than any one step of a noisy training.
 
-    Polynomial-decay averaging (Shamir and Zhang 2013, section 4): with η = 3 of about the last quarter of all steps.
+    Polynomial-decay averaging (Shamir and Zhang 2013, section 4): of about the last 1 / (η + 1) of all steps.
     """
 
-    ETA = 3
     EVERY = 10  # steps between two that count: where words are trained, averaging takes as long as a step
 
-    def __init__(self, parameters: Iterable[nn.Parameter]):
+    def __init__(self, parameters: Iterable[nn.Parameter], eta: int):
         """Begin with the parameters as they are."""
-        self.parameters, self.steps = [each.data for each in parameters], 0
+        self.parameters, self.eta, self.steps = [each.data for each in parameters], eta, 0
         self.average = [each.clone() for each in self.parameters]
 
     def update(self) -> None:
@@ -33,7 +32,7 @@ class ParameterAverage:
         self.steps += 1
         if self.steps % self.EVERY == 0 or self.steps < self.EVERY:
             counted = self.steps // self.EVERY
-            weight = (self.ETA + 1) / (counted + self.ETA) if self.steps > self.EVERY else 1.0
+            weight = (self.eta + 1) / (counted + self.eta) if self.steps > self.EVERY else 1.0
             for average, parameter in zip(self.average, self.parameters, strict=True):
                 average.lerp_(parameter, weight)
 
@@ -85,20 +84,20 @@ def fit(
     optimizers: Sequence[torch.optim.Optimizer],
     epochs: int,
     checks: int,
-    averaged: bool,
+    averaging: int | None,
     quiet: bool,
     patience: int | None = None,
 ) -> bool:
     """Train `modules`, then restore the state with the best `dev_score`.
 
     `loss` returns that of some rows (int64) of the training data, whose sentences have `lengths`; a `batch` has up to
-    that many. The dev score is taken `checks` times in each epoch, of the average of the parameters if `averaged`.
-    After `patience` epochs without a better one training ends; None: after all of them.
+    that many. The dev score is taken `checks` times in each epoch, of a ParameterAverage whose η is `averaging`, or,
+    if None, of the parameters. After `patience` epochs without a better one training ends; None: after all of them.
     Returns whether Ctrl-C ended the training early, with the best state so far; before the first score it is a
     KeyboardInterrupt still.
     """
     best, best_epoch, interrupted = BestState(modules), 0, False
-    average = ParameterAverage(modules.parameters()) if averaged else None
+    average = ParameterAverage(modules.parameters(), averaging) if averaging is not None else None
     steps = math.ceil(len(lengths) / batch)
     checked_after = {steps * number // checks for number in range(1, checks + 1)}
     modules.train()

@@ -21,11 +21,11 @@ class Counter(torch.nn.Module):
     def loss(self, rows: Tensor) -> Tensor:
         return -self.steps
 
-    def fit(self, dev_score: Callable[[], float], *, averaged: bool = False, epochs: int = 5) -> bool:
+    def fit(self, dev_score: Callable[[], float], *, averaging: int | None = None, epochs: int = 5) -> bool:
         optimizers = [torch.optim.SGD(self.parameters(), 1.0)]
         return fit(
             self, self.loss, dev_score, lengths=torch.ones(4), batch=2, optimizers=optimizers, epochs=epochs, checks=2,
-            averaged=averaged, quiet=True,
+            averaging=averaging, quiet=True,
         )  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def test_the_average_is_scored_and_kept_and_training_goes_on_from_the_parameters
         seen.append(module.steps.item())
         return len(seen) if len(seen) < 20 else 0.0
 
-    module.fit(score, averaged=True, epochs=10)
+    module.fit(score, averaging=3, epochs=10)
     assert seen[:9] == list(range(1, 10))  # too few steps for an average
     assert 10 < seen[-1] < 20
     assert module.steps.item() == seen[18]
@@ -99,7 +99,7 @@ def test_an_epoch_takes_every_row_once_and_as_many_scores_as_asked_for(
     optimizers = [torch.optim.SGD(module.parameters(), 1.0)]
     fit(
         module, loss, score, lengths=torch.ones(rows), batch=batch, optimizers=optimizers, epochs=epochs, checks=checks,
-        averaged=False, quiet=True,
+        averaging=None, quiet=True,
     )  # fmt: skip
     steps = -(-rows // batch)
     assert len(taken) == epochs * steps
@@ -115,16 +115,17 @@ def test_epochs_are_told_unless_quiet(capsys: pytest.CaptureFixture[str]) -> Non
     for quiet in (True, False):
         fit(
             module, module.loss, lambda: 0.25, lengths=torch.ones(4), batch=2,
-            optimizers=[torch.optim.SGD(module.parameters(), 0.0)], epochs=2, checks=2, averaged=False, quiet=quiet,
+            optimizers=[torch.optim.SGD(module.parameters(), 0.0)], epochs=2, checks=2, averaging=None, quiet=quiet,
         )  # fmt: skip
         told = capsys.readouterr().out.splitlines()
         expected = [f"epoch {epoch}  loss 0.0000  dev 0.2500 0.2500" for epoch in (1, 2)]
         assert [line.replace("-0.", "0.") for line in told] == ([] if quiet else expected)
 
 
-def test_the_average_is_that_of_the_last_quarter() -> None:
+@pytest.mark.parametrize("eta", [3, 10, 30])
+def test_a_later_step_counts_more_by_the_power_of_eta(eta: int) -> None:
     parameter = torch.nn.Parameter(torch.zeros(()))
-    average = ParameterAverage([parameter])
+    average = ParameterAverage([parameter], eta)
     for value in range(1, 1001):
         parameter.data.fill_(value)
         average.update()
@@ -132,7 +133,7 @@ def test_the_average_is_that_of_the_last_quarter() -> None:
             with average.applied():
                 assert parameter.item() == 3  # too few steps for an average
     with average.applied():
-        assert 750 < parameter.item() < 875
+        assert parameter.item() == pytest.approx(1000 * (eta + 1) / (eta + 2), rel=0.01)  # ∫ t · t^η / ∫ t^η
     assert parameter.item() == 1000
 
 
@@ -147,7 +148,7 @@ def test_training_ends_after_as_many_epochs_without_a_better_score_as_patience_s
     optimizers = [torch.optim.SGD(module.parameters(), 1.0)]
     fit(
         module, module.loss, lambda: next(scores), lengths=torch.ones(4), batch=4, optimizers=optimizers, epochs=10,
-        checks=1, averaged=False, quiet=True, patience=3,
+        checks=1, averaging=None, quiet=True, patience=3,
     )  # fmt: skip
     assert next(scores) == 0.9
     assert module.steps.item() == kept
