@@ -36,7 +36,7 @@ from kim_cnn.evaluate import measure, scores, show, words_of
 from kim_cnn.model import KimCNN
 from toolkit.cli import positive, run
 from toolkit.training import labelled, metrics
-from toolkit.training.batches import pad, thin
+from toolkit.training.batches import hide, pad
 from toolkit.training.embedding import TrainableEmbedding
 from toolkit.training.loop import fit
 from toolkit.training.model_writer import make_card, make_check
@@ -161,7 +161,7 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
     def loss(rows: Tensor) -> Tensor:
         words, length = pad(sentences, rows)  # (batch, time), (batch,)
         if recipe.whole:
-            words = thin(words, length, recipe.whole)
+            words = hide(words, shown(length, recipe.whole)[:, None])
         words, length, label = words.to(device), length.to(device), labels[rows].to(device)
         vectors = F.dropout(embedding(words), recipe.vector_dropout)  # (batch, time, channels × dim)
         if distance:
@@ -184,6 +184,14 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
         patience=recipe.patience,
     )
     return model
+
+
+def shown(lengths: Tensor, whole: int) -> Tensor:
+    """Return the share of its words that a text of each of these `lengths` shows in training, (texts,).
+
+    One of up to `whole` words shows all; one of n words √(whole × n) of them, on average.
+    """
+    return (whole / lengths).clamp(max=1).sqrt()
 
 
 def vector_rate(recipe: Recipe, lengths: Tensor) -> float:

@@ -39,7 +39,7 @@ from sm_cnn.evaluate import measure, scores, show, words_of
 from sm_cnn.initialisation import begin_with_containment
 from sm_cnn.model import SMCNN
 from toolkit.cli import run
-from toolkit.training.batches import pad
+from toolkit.training.batches import hide, pad
 from toolkit.training.embedding import TrainableEmbedding
 from toolkit.training.loop import fit
 from toolkit.training.metrics import map_mrr
@@ -137,8 +137,10 @@ def train(recipe: Recipe, data: Data, embedding: TrainableEmbedding, quiet: bool
     labels = torch.tensor([label for question in data.train for label in question.labels])  # (pairs,)
 
     def loss(rows: Tensor) -> Tensor:
-        question, question_lengths = pad(questions, rows, recipe.word_dropout)  # (batch, time), (batch,)
-        answer, answer_lengths = pad(answers, rows, recipe.word_dropout)
+        question, question_lengths = pad(questions, rows)  # (batch, time), (batch,)
+        answer, answer_lengths = pad(answers, rows)
+        if recipe.word_dropout:
+            question, answer = hide(question, 1 - recipe.word_dropout), hide(answer, 1 - recipe.word_dropout)
         logits = network(
             embedding(question.to(device)),  # (batch, time, channels × dim)
             question_lengths.to(device),

@@ -10,7 +10,16 @@ import torch
 
 from kim_cnn import train
 from kim_cnn.dataset import Sentence
-from kim_cnn.train import SENTENCE_COPIES, Recipe, balanced, dev_score, move_against, read_treebank, vector_rate
+from kim_cnn.train import (
+    SENTENCE_COPIES,
+    Recipe,
+    balanced,
+    dev_score,
+    move_against,
+    read_treebank,
+    shown,
+    vector_rate,
+)
 
 
 def test_whole_sentences_of_the_treebank_are_added_to_the_phrases(tmp_path: Path) -> None:
@@ -52,6 +61,11 @@ def test_vectors_of_long_texts_learn_faster_where_words_are_hidden() -> None:
     assert vector_rate(recipe, short) == 30
     assert vector_rate(recipe, long) == 60
     assert vector_rate(Recipe(epochs=1, vector_learning_rate=30.0), long) == 30
+
+
+def test_short_texts_are_shown_whole_and_of_long_ones_a_share() -> None:
+    lengths = torch.tensor([1, 50, 200, 800])
+    torch.testing.assert_close(shown(lengths, 50) * lengths, torch.tensor([1.0, 50.0, 100.0, 200.0]))
 
 
 def test_of_states_with_equal_accuracy_the_surer_scores_higher(monkeypatch: pytest.MonkeyPatch) -> None:

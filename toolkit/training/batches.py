@@ -22,22 +22,13 @@ def batches(lengths: Tensor, size: int, pool: int = POOL) -> Iterator[Tensor]:
         yield chunks[chunk]
 
 
-def pad(sentences: Sequence[Tensor], rows: Tensor, word_dropout: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Return the sentences of `rows` as word indices (batch, time), unknown past each end, and lengths (batch,).
-
-    A share `word_dropout` of the words, drawn at random, becomes unknown words.
-    """
+def pad(sentences: Sequence[Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the sentences of `rows` as word indices (batch, time), unknown past each end, and lengths (batch,)."""
     chosen = [sentences[row] for row in rows.tolist()]
     words = nn.utils.rnn.pad_sequence(chosen, batch_first=True, padding_value=UNKNOWN)
-    if word_dropout:
-        words = words.masked_fill(torch.rand(words.shape) < word_dropout, UNKNOWN)
     return words, torch.tensor([len(sentence) for sentence in chosen])
 
 
-def thin(words: Tensor, lengths: Tensor, whole: int) -> Tensor:
-    """Return `words` (batch, time) with some of each long sentence, drawn at random, made unknown words.
-
-    A sentence of up to `whole` words keeps all; one of n keeps √(whole × n) on average.
-    """
-    kept = (whole / lengths).clamp(max=1).sqrt()  # (batch,)
-    return words.masked_fill(torch.rand(words.shape) >= kept[:, None], UNKNOWN)
+def hide(words: Tensor, shown: float | Tensor) -> Tensor:
+    """Return `words` (batch, time), each with the probability `shown`, one or (batch, 1), or else the unknown word."""
+    return words.masked_fill(torch.rand(words.shape) >= shown, UNKNOWN)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolkit.training.batches import batches, pad, thin
+from toolkit.training.batches import batches, hide, pad
 
 sentences = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=6).map(torch.tensor), min_size=1, max_size=5)
 
@@ -37,19 +37,17 @@ def test_sentences_are_padded_with_the_unknown_word(found: list[torch.Tensor], d
         assert not padded[length:].any()
 
 
-def test_a_share_of_the_words_becomes_unknown_anew_each_time() -> None:
+def test_a_share_of_the_words_is_hidden_anew_each_time() -> None:
     torch.manual_seed(0)
-    found = [torch.ones(50, dtype=torch.int64)] * 200
-    first, second = (pad(found, torch.arange(200), word_dropout=0.2)[0] for _ in range(2))
+    words = torch.ones(200, 50, dtype=torch.int64)
+    first, second = (hide(words, 0.8) for _ in range(2))
     assert abs((first == 0).float().mean() - 0.2) < 0.02
     assert not torch.equal(first, second)
 
 
-def test_words_of_long_sentences_are_hidden_and_short_ones_stay_whole() -> None:
+def test_each_sentence_can_hide_a_share_of_its_own() -> None:
     torch.manual_seed(0)
-    lengths = torch.tensor([100, 200, 800])
-    words = torch.ones(3, 800, dtype=torch.int64) * (torch.arange(800) < lengths[:, None])
-    shown = torch.stack([thin(words, lengths, 100).sum(1) for _ in range(50)]).float()
-    assert shown[:, 0].tolist() == [100.0] * 50
-    torch.testing.assert_close(shown.mean(0), (100.0 * lengths).sqrt(), atol=0, rtol=0.02)
-    assert shown[:, 1].std() > 0
+    words = torch.ones(3, 5000, dtype=torch.int64)
+    shares = hide(words, torch.tensor([[1.0], [0.5], [0.2]])).float().mean(1)
+    torch.testing.assert_close(shares, torch.tensor([1.0, 0.5, 0.2]), atol=0.03, rtol=0)
+    assert shares[0] == 1
