@@ -71,7 +71,10 @@ def test_what_ends_it_ends_all_that_the_command_has_started(tmp_path: Path, kind
     port = free_port()
     command = ["--port", str(port), "--log", str(tmp_path / "log"), "--", "sh", "-c", "(sleep 61; true) & echo; wait"]
     with subprocess.Popen(
-        [sys.executable, SCRIPT, *command], stdout=subprocess.PIPE, start_new_session=True
+        [sys.executable, SCRIPT, *command],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(kind, signal.SIG_DFL),  # nohup ignores SIGHUP, for all it starts
     ) as process:
         assert process.stdout and process.stdout.readline() == b"\n"
         process.send_signal(kind)
