@@ -83,7 +83,7 @@ SST_RECIPES = {
     "rand": Recipe(epochs=5, vector_learning_rate=100.0),
     "static": Recipe(epochs=7, dropout=0.1),
     "non-static": Recipe(epochs=4, vector_dropout=0.2, distance=0.05, averaging=30),
-    "multichannel": Recipe(epochs=5, vector_dropout=0.2, distance=0.05),
+    "multichannel": Recipe(epochs=5, vector_dropout=0.2, distance=0.05, averaging=30),
 }
 
 
