@@ -68,8 +68,8 @@ class Recipe:
     vector_learning_rate: float = 30.0  # times the variance of the vectors
     vector_dropout: float = 0.0  # share of the components of word vectors that become 0, anew in each batch
     whole: int | None = None  # texts of up to so many words are seen whole, longer ones with words hidden
-    averaging: int = 3  # η of the ParameterAverage that is scored and kept
     distance: float = 0.0  # adversarial training moves a sentence this far, times the length of a typical vector
+    averaging: int = 3  # η of the ParameterAverage that is scored and kept
     checks: int = 8  # of the dev score in an epoch
     patience: int | None = None  # epochs without a better dev score, after which training ends
     metric: str = "accuracy"  # the dev score
